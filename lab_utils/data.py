@@ -1,0 +1,210 @@
+"""The two views of a digit, the same for notebooks, checks and tests: `load_views()`.
+
+`LAB_DATA` chooses the source: `embedded` (default: offline, drawn in seconds) or `torchvision` (MNIST and SVHN,
+downloaded once). `LAB_DATA_DIR` chooses the folder for files; the default is the user's cache folder.
+"""
+
+import hashlib
+import inspect
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Self, get_args
+from urllib.error import URLError
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from filelock import FileLock
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.datasets import MNIST, SVHN
+from torchvision.datasets.utils import check_integrity
+
+from lab_utils import embedded
+from lab_utils.embedded import Split
+
+SOURCES = ("embedded", "torchvision")
+
+# MD5 of the unpacked files; torchvision checks only the archives, so a half-unpacked file would pass it.
+MNIST_FILES = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+Transform = Callable[[Tensor], Any]
+
+
+class DataError(RuntimeError):
+    """The data cannot be had; the message says which file, why, and what to do."""
+
+
+class DigitImages(Dataset[tuple[Any, int]]):
+    """Digit images held as bytes; an item is (image, label) like an item of torchvision's datasets.
+
+    `images` is uint8 (N, C, 32, 32). An item's image is float32 (C, 32, 32) in [0, 1], passed through `transform` if
+    one is given; its label is an int in 0..9.
+    """
+
+    def __init__(self, images: Tensor, digits: Tensor, transform: Transform | None = None) -> None:
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-2:] != (32, 32):
+            raise ValueError(f"images must be uint8 (N, C, 32, 32), not {images.dtype} {tuple(images.shape)}")
+        if len(images) != len(digits):
+            raise ValueError(f"{len(images)} images but {len(digits)} labels")
+        self.images = images
+        self.transform = transform
+        self._digits = digits.long()
+
+    def shuffled(self, generator: torch.Generator | None = None) -> Self:
+        """Return the same images in random order, so that the same pairing makes new pairs."""
+        order = torch.randperm(len(self), generator=generator)
+        return type(self)(self.images[order], self._digits[order], self.transform)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        image = self.images[index].float() / 255
+        return (image if self.transform is None else self.transform(image)), int(self._digits[index])
+
+
+class MnistView(DigitImages):
+    """Handwriting, (1, 32, 32), white on black; `targets` is an int64 tensor (N,), as in torchvision's MNIST."""
+
+    def __init__(self, images: Tensor, digits: Tensor, transform: Transform | None = None) -> None:
+        super().__init__(images, digits, transform)
+        self.targets = self._digits
+
+
+class SvhnView(DigitImages):
+    """Colour house numbers, (3, 32, 32); `labels` is an int64 array (N,), as in torchvision's SVHN."""
+
+    def __init__(self, images: Tensor, digits: Tensor, transform: Transform | None = None) -> None:
+        super().__init__(images, digits, transform)
+        self.labels: NDArray[np.int64] = self._digits.numpy()
+
+
+class Views(NamedTuple):
+    """The two views of one split; each has its own number of images, and nothing is paired yet."""
+
+    mnist: MnistView
+    svhn: SvhnView
+
+
+def load_views(
+    split: Split = "train",
+    source: str | None = None,
+    *,
+    root: str | Path | None = None,
+    transform: Transform | None = None,
+) -> Views:
+    """Return both views of a split, from the embedded data or from the real MNIST and SVHN.
+
+    `source` is "embedded" or "torchvision"; None reads `LAB_DATA`, and without it "embedded". `root` is the folder for
+    files; None reads `LAB_DATA_DIR`, and without it the user's cache folder. `transform` maps a float32 (C, 32, 32)
+    image in [0, 1] of either view.
+
+    Raises ValueError for an unknown split or source, and DataError if the real data is neither here nor can be
+    downloaded, or a file of it is damaged.
+    """
+    if split not in get_args(Split):
+        raise ValueError(f"split must be one of {get_args(Split)}, not {split!r}")
+    origin = source or os.environ.get("LAB_DATA") or "embedded"
+    if origin not in SOURCES:
+        given = "source" if source else "the environment variable LAB_DATA"
+        raise ValueError(f"{given} must be one of {SOURCES}, not {origin!r}")
+    folder = Path(root or os.environ.get("LAB_DATA_DIR") or user_cache_path("multiview-vae-lab")).expanduser()
+    arrays = _embedded(split, folder) if origin == "embedded" else _torchvision(split, folder)
+    mnist, mnist_digits, svhn, svhn_digits = arrays
+    return Views(MnistView(mnist, mnist_digits, transform), SvhnView(svhn, svhn_digits, transform))
+
+
+def _embedded(split: Split, folder: Path) -> tuple[Tensor, ...]:
+    """Return the embedded views, from the cache if a whole one is there; the cache is only ever a saving of time."""
+    drawn_by = hashlib.sha256(inspect.getsource(embedded).encode()).hexdigest()[:12]
+    path = folder / f"embedded-{split}-{drawn_by}.npz"
+    try:
+        with path.open("rb") as cache, np.load(cache, allow_pickle=False) as stored:
+            return tuple(torch.from_numpy(stored[f"arr_{i}"]) for i in range(4))
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        arrays = (*embedded.handwriting(split), *embedded.house_numbers(split))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".embedded-", delete=False) as file:
+            np.savez(file, *arrays)
+        os.replace(file.name, path)
+    except OSError:
+        pass  # a read-only or full disk costs seconds at the next start, nothing else
+    return tuple(torch.from_numpy(array) for array in arrays)
+
+
+def _torchvision(split: Split, folder: Path) -> tuple[Tensor, ...]:
+    """Return the real MNIST and SVHN as bytes of the common shape, downloading what is missing."""
+    svhn_file, svhn_md5 = SVHN.split_list[split][1:]
+    files = {folder / "MNIST" / "raw" / name: md5 for name, md5 in MNIST_FILES.items()}
+    files[folder / svhn_file] = svhn_md5
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            if not all(path.exists() for path in files):
+                _download(split, folder, files)
+            for path, md5 in files.items():
+                _verify(path, md5)
+    except OSError as error:
+        raise DataError(f"Cannot use the data folder {folder}: {error}. Set LAB_DATA_DIR to another one.") from error
+    mnist = MNIST(folder, train=split == "train")
+    images = F.interpolate(mnist.data[:, None].float(), size=(32, 32), mode="bilinear", align_corners=False)
+    svhn = SVHN(folder, split=split)
+    return (
+        images.round().to(torch.uint8),
+        mnist.targets,
+        torch.from_numpy(np.ascontiguousarray(svhn.data)),
+        torch.from_numpy(svhn.labels),
+    )
+
+
+def _download(split: Split, folder: Path, files: dict[Path, str]) -> None:
+    """Download into a folder beside the final one; a file takes its final name only when its checksum is right.
+
+    What arrived whole is kept for the next try, so an interrupted download goes on with the file it stopped at.
+    """
+    incomplete = folder / "incomplete"
+    try:
+        for name, md5 in MNIST_FILES.items():
+            # torchvision takes an unpacked file that exists for a good one.
+            if not check_integrity(incomplete / "MNIST" / "raw" / name, md5):
+                (incomplete / "MNIST" / "raw" / name).unlink(missing_ok=True)
+        if not all(path.exists() for path in files if path.parent.name == "raw"):
+            MNIST(incomplete, download=True)
+        SVHN(incomplete, split=split, download=True)
+    except (URLError, RuntimeError, EOFError, OSError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"Could not download MNIST and SVHN into {folder}: {reason}\n"
+            "Check the network and run this again; files that arrived whole are not downloaded twice. "
+            f"Without a network, put {', '.join(str(path.relative_to(folder)) for path in files)} into that folder, "
+            "or use the embedded data: LAB_DATA=embedded."
+        ) from error
+    for path in files:
+        arrived = incomplete / path.relative_to(folder)
+        if arrived.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(arrived, path)
+
+
+def _verify(path: Path, md5: str) -> None:
+    """Raise DataError for a file with a wrong checksum, and set it aside so that the next run can replace it."""
+    if check_integrity(path, md5):
+        return
+    aside = path.with_name(path.name + ".damaged")
+    os.replace(path, aside)
+    raise DataError(
+        f"{path} is damaged: its checksum is not {md5}. It now lies in {aside.name}. "
+        "Run this again to download a good copy, or put one there yourself."
+    )
