@@ -1,0 +1,135 @@
+"""Answers as the checks see them: something to call that either answers or raises `AnswerError`."""
+
+import linecache
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from autograder.exercises import Exercise
+from autograder.report import Status
+
+_OURS = Path(__file__).parent
+
+
+class AnswerError(Exception):
+    """A call of the answer did not end with a result."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status: Status = status
+
+
+class _TimeUp(BaseException):
+    """Not an Exception, so that an answer's own `except Exception` cannot swallow it."""
+
+
+class LabelledImages(Dataset[tuple[Tensor, int]]):
+    """A small map dataset with `.targets` (int64 tensor, like MNIST) or `.labels` (int64 array, like SVHN)."""
+
+    targets: Tensor
+    labels: "np.ndarray[Any, np.dtype[np.int64]]"
+
+    def __init__(self, images: Tensor, labels: list[int], attribute: str) -> None:
+        self.images = images
+        self.attribute = attribute
+        self._labels = labels
+        if attribute == "targets":
+            self.targets = torch.tensor(labels, dtype=torch.int64)
+        else:
+            self.labels = np.array(labels, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], self._labels[index]
+
+
+class Answer:
+    """A student's function or class in this process: exceptions and endless loops end as `AnswerError`."""
+
+    def __init__(self, exercise: Exercise, answer: object) -> None:
+        self._exercise = exercise
+        self._answer = answer
+        self._timed_out = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not callable(self._answer):
+            kind = type(self._answer).__name__
+            raise AnswerError("error", f"{self._exercise.answer} must be something to call, but it is a {kind}.")
+        result = self._guard(self._answer, *args, **kwargs)
+        return _AnswerObject(result, self._guard) if isinstance(self._answer, type) else result
+
+    def _guard(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        name, seconds = self._exercise.answer, self._exercise.seconds
+        if self._timed_out:
+            raise AnswerError("timeout", f"Not run: an earlier call of {name} took longer than {seconds:g} s.")
+        try:
+            with _time_limit(seconds):
+                return call(*args, **kwargs)
+        except _TimeUp:
+            self._timed_out = True
+            message = f"A call of {name} took longer than {seconds:g} s. Is there a loop that never ends?"
+            raise AnswerError("timeout", message) from None
+        except NotImplementedError:
+            raise AnswerError("error", f"{name} is not written yet: it raises NotImplementedError.") from None
+        except (Exception, SystemExit) as error:
+            raise AnswerError("error", f"{name} raised {_describe(error)}") from None
+
+
+class _AnswerObject:
+    """An instance of a student's class, guarded call by call."""
+
+    def __init__(self, instance: Any, guard: Callable[..., Any]) -> None:
+        self._instance = instance
+        self._guard = guard
+
+    def __len__(self) -> int:
+        length: int = self._guard(len, self._instance)
+        return length
+
+    def __getitem__(self, index: int) -> Any:
+        return self._guard(lambda: self._instance[index])
+
+
+def _describe(error: BaseException) -> str:
+    """Return the error and the student's own line where it happened."""
+    text = traceback.format_exception_only(error)[-1].strip()
+    theirs = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if _OURS not in Path(frame.filename).parents and "site-packages" not in frame.filename
+    ]
+    if not theirs:
+        return text
+    line = linecache.getline(theirs[-1].filename, theirs[-1].lineno or 0).strip()
+    return f"{text}\nin line {theirs[-1].lineno} of its cell: {line}" if line else text
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise `_TimeUp` in the block after that many seconds, where the platform has alarms (not on Windows)."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise _TimeUp
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

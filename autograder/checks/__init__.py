@@ -1,0 +1,1 @@
+"""What is graded: one pytest file per exercise. The checks do not know where the answer runs."""

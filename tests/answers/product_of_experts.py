@@ -1,0 +1,189 @@
+"""Right and wrong answers to `product_of_experts`; each wrong one names the cause its message must give."""
+
+import numpy as np
+import torch
+
+
+def softmax_weights(mu1, logvar1, mu2, logvar2):
+    weights = torch.softmax(torch.stack([-logvar1, -logvar2]), dim=0)
+    return weights[0] * mu1 + weights[1] * mu2, -torch.logsumexp(torch.stack([-logvar1, -logvar2]), dim=0)
+
+
+def sigmoid_weights(mu1, logvar1, mu2, logvar2):
+    return mu2 + torch.sigmoid(logvar2 - logvar1) * (mu1 - mu2), -torch.logaddexp(-logvar1, -logvar2)
+
+
+def softplus_difference(mu1, logvar1, mu2, logvar2):
+    share = 1 / (1 + torch.exp(torch.clamp(logvar1 - logvar2, -80, 80)))
+    smaller = torch.minimum(logvar1, logvar2)
+    return share * mu1 + (1 - share) * mu2, smaller - torch.nn.functional.softplus(-(logvar1 - logvar2).abs())
+
+
+def in_double(mu1, logvar1, mu2, logvar2):
+    dtype = mu1.dtype
+    precision1, precision2 = (-logvar1.double()).exp(), (-logvar2.double()).exp()
+    total = precision1 + precision2
+    return ((precision1 * mu1 + precision2 * mu2) / total).to(dtype), (-total.log()).to(dtype)
+
+
+RIGHT = [softmax_weights, sigmoid_weights, softplus_difference, in_double]
+
+
+def textbook(mu1, logvar1, mu2, logvar2):
+    precision1, precision2 = 1 / logvar1.exp(), 1 / logvar2.exp()
+    var = 1 / (precision1 + precision2)
+    return var * (precision1 * mu1 + precision2 * mu2), var.log()
+
+
+def small_constant(mu1, logvar1, mu2, logvar2, eps=1e-8):
+    precision1, precision2 = 1 / (logvar1.exp() + eps), 1 / (logvar2.exp() + eps)
+    var = 1 / (precision1 + precision2 + eps)
+    return var * (precision1 * mu1 + precision2 * mu2), var.log()
+
+
+def averaged_logvar(mu1, logvar1, mu2, logvar2):
+    return textbook(mu1, logvar1, mu2, logvar2)[0], (logvar1 + logvar2) / 2
+
+
+def averaged_variance(mu1, logvar1, mu2, logvar2):
+    return textbook(mu1, logvar1, mu2, logvar2)[0], ((logvar1.exp() + logvar2.exp()) / 2).log()
+
+
+def added_variances(mu1, logvar1, mu2, logvar2):
+    return textbook(mu1, logvar1, mu2, logvar2)[0], (logvar1.exp() + logvar2.exp()).log()
+
+
+def added_logvars(mu1, logvar1, mu2, logvar2):
+    return textbook(mu1, logvar1, mu2, logvar2)[0], logvar1 + logvar2
+
+
+def with_prior(mu1, logvar1, mu2, logvar2):
+    precision1, precision2 = (-logvar1).exp(), (-logvar2).exp()
+    total = precision1 + precision2 + 1
+    return (precision1 * mu1 + precision2 * mu2) / total, -total.log()
+
+
+def log_precision(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu, -logvar
+
+
+def returned_variance(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu, logvar.exp()
+
+
+def returned_deviation(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu, (logvar / 2).exp()
+
+
+def exchanged_results(mu1, logvar1, mu2, logvar2):
+    return softmax_weights(mu1, logvar1, mu2, logvar2)[::-1]
+
+
+def averaged_mean(mu1, logvar1, mu2, logvar2):
+    return (mu1 + mu2) / 2, softmax_weights(mu1, logvar1, mu2, logvar2)[1]
+
+
+def weighed_by_variance(mu1, logvar1, mu2, logvar2):
+    var1, var2 = logvar1.exp(), logvar2.exp()
+    return (mu1 * var1 + mu2 * var2) / (var1 + var2), softmax_weights(mu1, logvar1, mu2, logvar2)[1]
+
+
+def not_divided(mu1, logvar1, mu2, logvar2):
+    _, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu1 * (-logvar1).exp() + mu2 * (-logvar2).exp(), logvar
+
+
+def logvar_as_variance(mu1, logvar1, mu2, logvar2):
+    var = 1 / (1 / logvar1 + 1 / logvar2)
+    return var * (mu1 / logvar1 + mu2 / logvar2), var
+
+
+def deviation_as_variance(mu1, logvar1, mu2, logvar2):
+    return softmax_weights(mu1, logvar1 / 2, mu2, logvar2 / 2)
+
+
+def mean_precision(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu, logvar + np.log(2)
+
+
+def mixture(mu1, logvar1, mu2, logvar2):
+    var = (logvar1.exp() + logvar2.exp()) / 2 + (mu1 - mu2) ** 2 / 4
+    return (mu1 + mu2) / 2, var.log()
+
+
+def first_only(mu1, logvar1, mu2, logvar2):
+    return mu1, logvar1
+
+
+def stacked(mu1, logvar1, mu2, logvar2):
+    return torch.stack(softmax_weights(mu1, logvar1, mu2, logvar2))
+
+
+def averaged_over_batch(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu.mean(0), logvar.mean(0)
+
+
+def detached(mu1, logvar1, mu2, logvar2):
+    return softmax_weights(mu1, logvar1.detach(), mu2, logvar2.detach())
+
+
+def through_numpy(mu1, logvar1, mu2, logvar2):
+    a, b = (np.exp(-logvar.detach().numpy()) for logvar in (logvar1, logvar2))
+    mu = (a * mu1.detach().numpy() + b * mu2.detach().numpy()) / (a + b)
+    return torch.tensor(mu), torch.tensor(-np.log(a + b))
+
+
+def in_place(mu1, logvar1, mu2, logvar2):
+    with torch.no_grad():
+        logvar1.neg_()
+        logvar2.neg_()
+    weights = torch.softmax(torch.stack([logvar1, logvar2]), dim=0)
+    return weights[0] * mu1 + weights[1] * mu2, -torch.logsumexp(torch.stack([logvar1, logvar2]), dim=0)
+
+
+def to_float32(mu1, logvar1, mu2, logvar2):
+    return tuple(part.float() for part in softmax_weights(mu1, logvar1, mu2, logvar2))
+
+
+def clamped(mu1, logvar1, mu2, logvar2):
+    return softmax_weights(mu1, logvar1.clamp(-20, 20), mu2, logvar2.clamp(-20, 20))
+
+
+def nothing(mu1, logvar1, mu2, logvar2):
+    softmax_weights(mu1, logvar1, mu2, logvar2)
+
+
+WRONG = {
+    textbook: "float32 overflows",
+    small_constant: "small constant or a clamp",
+    averaged_logvar: "average of the two experts' log-variances",
+    averaged_variance: "average of the two experts' variances",
+    added_variances: "you added the variances",
+    added_logvars: "you added the log-variances",
+    with_prior: "a standard normal prior slipped in",
+    log_precision: "the log of the joint precision",
+    returned_variance: "you returned the variance, not its logarithm",
+    returned_deviation: "you returned the standard deviation",
+    exchanged_results: "wrong order",
+    averaged_mean: "plain average of the means",
+    weighed_by_variance: "weighed each mean by its variance",
+    not_divided: "did not divide by the sum of the precisions",
+    logvar_as_variance: "you took the log-variances for variances",
+    deviation_as_variance: "the standard deviation, for the variance",
+    mean_precision: "your precision is the average",
+    mixture: "moment-matched mixture",
+    first_only: "you returned the first expert",
+    stacked: "does not return two tensors",
+    averaged_over_batch: "a sum, mean, stack or squeeze",
+    detached: "cuts the graph",
+    through_numpy: "cuts the graph",
+    in_place: "an in-place operation changes",
+    to_float32: "changes the dtype",
+    clamped: "small constant or a clamp",
+    nothing: "does not return two tensors",
+}

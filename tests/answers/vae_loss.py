@@ -1,0 +1,242 @@
+"""Right and wrong answers to `vae_loss`; each wrong one names the cause its message must give."""
+
+import torch
+import torch.nn.functional as F
+from torch.distributions import Independent, Normal, kl_divergence
+
+
+def parts(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar):
+    zero = next(x for x in (x_mnist, x_svhn, mu) if x is not None).new_zeros(())
+    bce = mse = kl = zero
+    if x_mnist is not None:
+        bce = F.binary_cross_entropy(x_recon_mnist, x_mnist, reduction="sum") / len(x_mnist)
+    if x_svhn is not None:
+        mse = F.mse_loss(x_recon_svhn, x_svhn, reduction="sum") / len(x_svhn)
+    if mu is not None:
+        kl = -0.5 * (1 + logvar - mu**2 - logvar.exp()).sum() / len(mu)
+    return bce, mse, kl
+
+
+def functional(
+    x_recon_mnist=None, x_mnist=None, x_recon_svhn=None, x_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
+):
+    bce, mse, kl = parts(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar)
+    return bce + svhn_weight * mse + beta * kl, bce, mse, kl
+
+
+def written_out(
+    x_recon_mnist=None, x_mnist=None, x_recon_svhn=None, x_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
+):
+    given = [x for x in (x_mnist, x_svhn, mu) if x is not None]
+    bce = mse = kl = torch.zeros((), dtype=given[0].dtype, device=given[0].device)
+    if x_recon_mnist is not None:
+        p = x_recon_mnist.clamp(1e-7, 1 - 1e-7)
+        bce = -(x_mnist * torch.log(p) + (1 - x_mnist) * torch.log(1 - p)).flatten(1).sum(1).mean()
+    if x_recon_svhn is not None:
+        mse = (x_recon_svhn - x_svhn).pow(2).sum(dim=(1, 2, 3)).mean(dim=0)
+    if logvar is not None:
+        kl = (0.5 * (logvar.exp() + mu.pow(2) - 1 - logvar)).sum(dim=-1).mean()
+    return bce + svhn_weight * mse + beta * kl, bce, mse, kl
+
+
+def with_distributions(
+    x_recon_mnist=None, x_mnist=None, x_recon_svhn=None, x_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
+):
+    zero = sum(x.sum() * 0 for x in (x_recon_mnist, x_recon_svhn, mu) if x is not None)
+    bce = zero if x_mnist is None else F.binary_cross_entropy(x_recon_mnist, x_mnist) * x_mnist[0].numel()
+    mse = zero if x_svhn is None else F.mse_loss(x_recon_svhn, x_svhn) * x_svhn[0].numel()
+    kl = zero
+    if mu is not None:
+        posterior = Independent(Normal(mu, torch.exp(0.5 * logvar)), 1)
+        prior = Independent(Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
+        kl = kl_divergence(posterior, prior).mean()
+    return bce + svhn_weight * mse + beta * kl, bce, mse, kl
+
+
+def as_a_list(**inputs):
+    loss, *rest = functional(**inputs)
+    return [loss, *rest]
+
+
+RIGHT = [functional, written_out, with_distributions, as_a_list]
+
+
+def changed(change):
+    """Return an answer that takes the right parts and the inputs, and returns something else."""
+
+    def answer(
+        x_recon_mnist=None,
+        x_mnist=None,
+        x_recon_svhn=None,
+        x_svhn=None,
+        mu=None,
+        logvar=None,
+        beta=1.0,
+        svhn_weight=1.0,
+    ):
+        bce, mse, kl = parts(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar)
+        images = {"p": x_recon_mnist, "x": x_mnist, "q": x_recon_svhn, "y": x_svhn, "mu": mu, "logvar": logvar}
+        result = change(bce, mse, kl, beta=beta, weight=svhn_weight, **images)
+        return result if len(result) == 4 else (result[0] + svhn_weight * result[1] + beta * result[2], *result)
+
+    return answer
+
+
+def if_given(tensor, value):
+    """Return value() if the tensor is given, else a zero."""
+    return torch.zeros(()) if tensor is None else value()
+
+
+def without_absent_views(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar, beta=1.0, svhn_weight=1.0):
+    return functional(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar, beta, svhn_weight)
+
+
+def crashes_on_absent_views(
+    x_recon_mnist=None, x_mnist=None, x_recon_svhn=None, x_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
+):
+    bce = F.binary_cross_entropy(x_recon_mnist, x_mnist, reduction="sum") / len(mu)
+    mse = F.mse_loss(x_recon_svhn, x_svhn, reduction="sum") / len(mu)
+    kl = -0.5 * (1 + logvar - mu**2 - logvar.exp()).sum() / len(mu)
+    return bce + svhn_weight * mse + beta * kl, bce, mse, kl
+
+
+WRONG = {
+    "mean over everything": (
+        changed(lambda b, m, k, p, x, **_: (if_given(x, lambda: F.binary_cross_entropy(p, x)), m, k)),
+        "the mean over the batch and over all entries",
+    ),
+    "sum over the batch": (
+        changed(lambda b, m, k, q, y, **_: (b, if_given(y, lambda: F.mse_loss(q, y, reduction="sum")), k)),
+        "you summed over the batch too",
+    ),
+    "squared error for MNIST": (
+        changed(lambda b, m, k, p, x, **_: (if_given(x, lambda: (p - x).square().sum() / len(x)), m, k)),
+        "this is the squared error",
+    ),
+    "logits for MNIST": (
+        changed(
+            lambda b, m, k, p, x, **_: (
+                if_given(x, lambda: F.binary_cross_entropy_with_logits(p, x, reduction="sum") / len(x)),
+                m,
+                k,
+            )
+        ),
+        "was taken for a logit",
+    ),
+    "exchanged arguments": (
+        changed(
+            lambda b, m, k, p, x, **_: (
+                if_given(x, lambda: F.binary_cross_entropy(x, p, reduction="sum") / len(x)),
+                m,
+                k,
+            )
+        ),
+        "reconstruction and target are exchanged",
+    ),
+    "half a cross entropy": (
+        changed(lambda b, m, k, p, x, **_: (if_given(x, lambda: -(x * p.log()).sum() / len(x)), m, k)),
+        "the term (1 - x) log(1 - x_recon) is missing",
+    ),
+    "half the squared error": (changed(lambda b, m, k, **_: (b, m / 2, k)), "this is half the squared error"),
+    "absolute error": (
+        changed(lambda b, m, k, q, y, **_: (b, if_given(y, lambda: (q - y).abs().sum() / len(y)), k)),
+        "this is the absolute error",
+    ),
+    "mean over channels": (changed(lambda b, m, k, **_: (b, m / 3, k)), "you took the mean over the colour channels"),
+    "KL with the wrong sign": (changed(lambda b, m, k, **_: (b, m, -k)), "the sign is wrong"),
+    "KL without 1/2": (changed(lambda b, m, k, **_: (b, m, 2 * k)), "the factor 1/2 is missing"),
+    "KL mean over latent dimensions": (
+        changed(lambda b, m, k, mu, **_: (b, m, k if mu is None else k / mu.shape[1])),
+        "the mean over the batch and over all entries",
+    ),
+    "KL without mu": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: -0.5 * (1 + logvar - logvar.exp()).sum() / len(mu)),
+            )
+        ),
+        "the term mu^2 is missing",
+    ),
+    "KL with mu not squared": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: -0.5 * (1 + logvar - mu - logvar.exp()).sum() / len(mu)),
+            )
+        ),
+        "mu is not squared",
+    ),
+    "KL from the deviation": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: -0.5 * (1 + logvar - mu**2 - (logvar / 2).exp()).sum() / len(mu)),
+            )
+        ),
+        "the standard deviation, stands where the variance should",
+    ),
+    "reversed KL": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: 0.5 * ((1 + mu**2) / logvar.exp() - 1 + logvar).sum() / len(mu)),
+            )
+        ),
+        "KL(prior || posterior)",
+    ),
+    "beta forgotten": (changed(lambda b, m, k, weight, **_: (b + weight * m + k, b, m, k)), "beta is ignored"),
+    "weight forgotten": (changed(lambda b, m, k, beta, **_: (b + m + beta * k, b, m, k)), "svhn_weight is ignored"),
+    "beta on everything": (
+        changed(lambda b, m, k, beta, weight, **_: (beta * (b + weight * m + k), b, m, k)),
+        "beta multiplies more than the KL",
+    ),
+    "weight on everything": (
+        changed(lambda b, m, k, beta, weight, **_: (weight * (b + m + beta * k), b, m, k)),
+        "svhn_weight multiplies the whole loss",
+    ),
+    "weighted KL returned": (
+        changed(lambda b, m, k, beta, weight, **_: (b + weight * m + beta * k, b, m, beta * k)),
+        "already multiplied by beta",
+    ),
+    "weighted SVHN returned": (
+        changed(lambda b, m, k, beta, weight, **_: (b + weight * m + beta * k, b, weight * m, k)),
+        "already multiplied by svhn_weight",
+    ),
+    "minus the loss": (
+        changed(lambda b, m, k, beta, weight, **_: (-(b + weight * m + beta * k), b, m, k)),
+        "this is the ELBO",
+    ),
+    "KL subtracted": (
+        changed(lambda b, m, k, beta, weight, **_: (b + weight * m - beta * k, b, m, k)),
+        "the KL is subtracted",
+    ),
+    "loss only": (lambda **inputs: functional(**inputs)[0], "does not return four values"),
+    "not reduced": (
+        changed(lambda b, m, k, mu, **_: (b, m, k if mu is None else k + 0 * mu.sum(1))),
+        "a sum over some of the dimensions only",
+    ),
+    "Python numbers": (
+        lambda **inputs: (functional(**inputs)[0], *(part.item() for part in functional(**inputs)[1:])),
+        "a missing reduction",
+    ),
+    "absent parts as 0": (
+        lambda **inputs: (
+            functional(**inputs)[0],
+            *(0 if part == 0 and not part.requires_grad else part for part in functional(**inputs)[1:]),
+        ),
+        "an absent part is a Python number",
+    ),
+    "detached posterior": (
+        lambda mu=None, logvar=None, **inputs: functional(
+            mu=None if mu is None else mu.detach(), logvar=None if logvar is None else logvar.detach(), **inputs
+        ),
+        "cuts the graph",
+    ),
+    "no defaults": (without_absent_views, "missing"),
+    "absent views crash": (crashes_on_absent_views, "raised"),
+}

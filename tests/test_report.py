@@ -1,0 +1,156 @@
+"""`check` never raises for a bad answer, and its report says the same as text, HTML and JSON."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+import torch
+
+from autograder import answers, check
+from autograder.exercises import EXERCISES, Exercise
+from autograder.report import METADATA_KEY, Report, Result
+from tests.answers.product_of_experts import averaged_logvar, softmax_weights
+
+
+def loops(*experts):
+    while True:
+        pass
+
+
+def swallows_exceptions(*experts):
+    while True:
+        try:
+            time.sleep(0.01)
+        except Exception:
+            continue
+
+
+def exits(*experts):
+    sys.exit()
+
+
+def is_a_stub(*experts):
+    raise NotImplementedError
+
+
+def divides_by_zero(*experts):
+    return 1 / 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "message"),
+    [
+        (exits, "error", "SystemExit"),
+        (is_a_stub, "error", "not written yet"),
+        (divides_by_zero, "error", "return 1 / 0"),
+        (None, "error", "must be something to call, but it is a NoneType"),
+        (lambda: None, "error", "TypeError"),
+        (lambda *experts: "no", "wrong", "str 'no'"),
+        (lambda *experts: (float("nan"), None), "wrong", "a tuple of 2"),
+        (type("Evil", (), {"__init__": lambda *args: None}), "wrong", "an object of type _AnswerObject"),
+    ],
+)
+def test_bad_answers_are_graded(answer, status, message):
+    report = check("product_of_experts", answer)
+    assert report.score == 0
+    assert {result.status for result in report.results} == {status}
+    assert message in report.results[0].message
+
+
+@pytest.mark.parametrize("answer", [loops, swallows_exceptions])
+def test_endless_loops_end_and_cost_their_limit_once(answer, monkeypatch):
+    short = Exercise("product_of_experts", "product_of_experts", "2_product_of_experts", points=15, seconds=0.3)
+    monkeypatch.setattr("autograder.grading.find", lambda name: short)
+    start = time.monotonic()
+    report = check("product_of_experts", answer)
+    assert time.monotonic() - start < 5
+    assert {result.status for result in report.results} == {"timeout"}
+    assert "longer than 0.3 s" in report.results[0].message
+    assert "Not run" in report.results[1].message
+
+
+def test_an_interrupt_leaves_a_report():
+    def interrupted(*experts):
+        raise KeyboardInterrupt
+
+    report = check("product_of_experts", interrupted)
+    assert len(report.results) > 5
+    assert report.score == 0
+
+
+def test_prints_and_warnings_cost_nothing(capfd):
+    def loud(*experts):
+        print("out")
+        print("err", file=sys.stderr)
+        warnings.warn("careful", stacklevel=1)
+        return softmax_weights(*experts)
+
+    assert check("product_of_experts", loud).score == 15
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_unknown_exercise_is_a_clear_error():
+    with pytest.raises(ValueError, match="no exercise is called 'poe'; the exercises are paired_dataset"):
+        check("poe", softmax_weights)
+
+
+def test_a_seed_repeats_the_inputs_and_stays_in_the_report():
+    first = check("product_of_experts", averaged_logvar)
+    again = check("product_of_experts", averaged_logvar, seed=first.seed)
+    other = check("product_of_experts", averaged_logvar, seed=first.seed + 1)
+    assert first == again
+    assert first != other
+
+
+def test_checking_leaves_the_random_state_and_the_environment_alone(monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option")
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    assert check("product_of_experts", softmax_weights).score == 15
+    assert torch.equal(before, torch.get_rng_state())
+    assert os.environ["PYTEST_ADDOPTS"] == "--no-such-option"
+
+
+REPORT = Report("demo", (Result("good", "passed", 2, 2), Result("bad", "wrong", 0, 1, "got: <b>&\nhint: try")), 7)
+
+
+def test_text_html_and_json_say_the_same():
+    text = str(REPORT)
+    assert "demo: 2 of 3 points" in text
+    assert "✗ bad   0/1  wrong" in text
+    assert "    hint: try" in text
+    html = REPORT.to_html()
+    assert "demo: 2 of 3 points" in html
+    assert "got: &lt;b&gt;&amp;<br>hint: try" in html
+    assert "<b>&" not in html
+    assert Report.from_dict(json.loads(json.dumps(REPORT.as_dict()))) == REPORT
+
+
+def test_in_a_notebook_nbgrader_reads_the_score(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    data, metadata = REPORT._repr_mimebundle_()
+    assert float(data["text/plain"]) == 2
+    assert "<table>" in data["text/html"]
+    assert metadata[METADATA_KEY]["seed"] == 7
+
+
+def test_in_a_terminal_the_report_is_text():
+    code = "from autograder import check; print(repr(check('product_of_experts', None)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "product_of_experts: 0 of 15 points" in shown
+
+
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lambda exercise: exercise.name)
+def test_the_table_of_exercises_agrees_with_the_checks(exercise):
+    report = check(exercise.name, None)
+    assert report.max_score == exercise.points
+    assert len({result.name for result in report.results}) == len(report.results)
+
+
+def test_where_there_is_no_alarm_the_answer_still_runs(monkeypatch):
+    monkeypatch.delattr(answers.signal, "setitimer")
+    assert check("product_of_experts", softmax_weights).score == 15
