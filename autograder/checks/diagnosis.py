@@ -25,6 +25,19 @@ class Mistake(NamedTuple):
     value: Tensor
 
 
+def backward(total: Tensor) -> None:
+    """Run backward, and raise `Wrong` where the answer's own operations make that impossible."""
+    try:
+        total.backward()
+    except RuntimeError as error:
+        raise Wrong(
+            expected="gradients of the result",
+            got=f"RuntimeError: {str(error).splitlines()[0]:.200}",
+            cause="an in-place operation overwrote a value that the gradient needs",
+            hint="Write a = a + b instead of a += b, and methods without the underscore at the end.",
+        ) from None
+
+
 def describe(value: object) -> str:
     """Return a value as a student would name it: type, shape and dtype rather than its numbers."""
     if isinstance(value, Tensor):

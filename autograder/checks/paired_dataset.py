@@ -123,10 +123,19 @@ def read_item(item: object) -> Pair:
         raise Wrong(
             expected="the label as an int or an integer tensor of shape ()",
             got=describe(label),
-            cause="the labels of both views, a one-hot vector, a string, a float or a tensor of one entry is returned",
+            cause=_label_cause(label),
             hint="Both images share one label: return int(label).",
         )
     return Pair(first, second, int(label))
+
+
+def _label_cause(label: object) -> str:
+    if isinstance(label, tuple | list):
+        return "the labels of both views are returned"
+    shape = getattr(label, "shape", ())
+    if len(shape):
+        return "the label is a tensor of one entry" if shape == (1,) else "the label is a vector, perhaps one-hot"
+    return f"the label is of type {type(label).__name__}, not a whole number"
 
 
 def items(answer: Answer, given: Views) -> list[Pair]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from autograder import references
-from autograder.checks.diagnosis import Mistake, Wrong, compare, describe
+from autograder.checks.diagnosis import Mistake, Wrong, backward, compare, describe, same
 
 Answer = Callable[[Tensor, Tensor, Tensor, Tensor], Any]
 Experts = tuple[Tensor, Tensor, Tensor, Tensor]  # mu1, logvar1, mu2, logvar2
@@ -153,12 +153,11 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
 def compare_joint(mu: Tensor | None, logvar: Tensor | None, experts: Experts, rtol: float = 1e-4) -> None:
     """Compare a mean, a log-variance or both with the product of the experts, and name the mistake."""
     right_mu, right_logvar = references.product_of_experts(*experts)
-    table = mistakes(experts)
-    if mu is not None:
-        means = [Mistake(cause, hint, wrong) for cause, hint, wrong, _ in table]
+    if mu is not None and not same(mu, right_mu, rtol):
+        means = [Mistake(cause, hint, wrong) for cause, hint, wrong, _ in mistakes(experts)]
         compare("mean", mu, right_mu, mistakes=means, rtol=rtol, cause=CAUSE, hint=HINT)
-    if logvar is not None:
-        logvars = [Mistake(cause, hint, wrong) for cause, hint, _, wrong in table]
+    if logvar is not None and not same(logvar, right_logvar, rtol):
+        logvars = [Mistake(cause, hint, wrong) for cause, hint, _, wrong in mistakes(experts)]
         compare("log-variance", logvar, right_logvar, mistakes=logvars, rtol=rtol, cause=CAUSE, hint=HINT)
 
 
@@ -240,9 +239,7 @@ def test_order(product_of_experts: Answer, generator: torch.Generator) -> None:
             hint="Exchange 1 and 2 everywhere in your code: the formula should stay the same.",
         )
     # An answer that ignores its inputs would pass the comparison above.
-    if torch.equal(
-        one[0].expand_as(mu1), call(product_of_experts, mu1 + 1, logvar1, mu2 + 1, logvar2)[0].expand_as(mu1)
-    ):
+    if torch.equal(one[0], call(product_of_experts, mu1 + 1, logvar1, mu2 + 1, logvar2)[0]):
         raise Wrong(
             expected="a mean that moves by 1 when both means move by 1",
             got="the same mean",
@@ -324,7 +321,7 @@ def gradients(answer: Answer, experts: Experts, rtol: float) -> None:
     mu, logvar = pair(answer(*given))
     total = mu.sum() + logvar.sum()
     if total.requires_grad:
-        total.backward()
+        backward(total)
     for name, got, want in zip(("mu1", "logvar1", "mu2", "logvar2"), given, wanted, strict=True):
         if got.grad is None:
             raise Wrong(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autograder import references
-from autograder.checks.diagnosis import Mistake, Wrong, compare, describe
+from autograder.checks.diagnosis import Mistake, Wrong, backward, compare, describe, same
 from autograder.references import LossParts, pixel
 
 Answer = Callable[..., Any]
@@ -32,7 +32,7 @@ def draw(generator: torch.Generator, batch: int = 5, latent: int = 20) -> Inputs
     """Return a random batch; reconstructions stay away from 0 and 1, where the cross entropy is infinite."""
 
     def images(channels: int) -> Tensor:
-        return 0.02 + 0.96 * torch.rand(batch, channels, 32, 32, generator=generator)
+        return 0.001 + 0.998 * torch.rand(batch, channels, 32, 32, generator=generator)
 
     mu, logvar = torch.randn(2, batch, latent, generator=generator)
     return {
@@ -47,9 +47,18 @@ def draw(generator: torch.Generator, batch: int = 5, latent: int = 20) -> Inputs
 
 def call(answer: Answer, **inputs: Any) -> LossParts:
     """Call the answer with copies of the inputs and return its four scalars."""
-    copies = {name: value.clone() if isinstance(value, Tensor) else value for name, value in inputs.items()}
+    return scalars(answer(**copied(inputs)))
+
+
+def copied(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs with copies of the tensors, so that no call can change what the next one is given."""
+    return {name: value.clone() if isinstance(value, Tensor) else value for name, value in inputs.items()}
+
+
+def scalars(result: object) -> LossParts:
+    """Return a result as four scalars, or raise `Wrong`."""
     parts = []
-    for name, part in zip(LossParts._fields, four(answer(**copies)), strict=True):
+    for name, part in zip(LossParts._fields, four(result), strict=True):
         if isinstance(part, int | float) and not isinstance(part, bool):
             part = torch.tensor(float(part))
         if not (isinstance(part, Tensor) and part.numel() == 1):
@@ -205,11 +214,18 @@ TABLES: Mapping[str, Callable[[Inputs, dict[str, float]], list[Mistake]]] = Mapp
 
 def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs, weights: dict[str, float]) -> None:
     """Compare one part, and name its mistake."""
+    if same(got, right):
+        return  # without working out what the mistakes would give
+    whole = Mistake(
+        "this is the whole loss: += on the loss changed the part in place",
+        "Write loss = a + b + c; `loss = a` gives the same tensor a second name.",
+        references.vae_loss(**inputs).loss,
+    )
     compare(
         part,
         got,
         right,
-        mistakes=TABLES[part](inputs, weights),
+        mistakes=[*TABLES[part](inputs, weights), whole],
         cause=f"{part} is not what its definition gives",
         hint="Compute it by hand for one image of two pixels (or one latent dimension), and compare.",
     )
@@ -244,30 +260,6 @@ def loss_mistakes(right: LossParts, beta: float, svhn_weight: float) -> list[Mis
     ]
 
 
-def compare_parts(
-    got: LossParts, inputs: Inputs, present: tuple[str, ...], beta: float = 1.0, svhn_weight: float = 1.0
-) -> None:
-    """Compare the named parts of a call that was given the inputs behind `present`; name the mistake in the first."""
-    right = references.vae_loss(
-        **{name: value for name, value in inputs.items() if belongs(name, present)},  # type: ignore[arg-type]
-        beta=beta,
-        svhn_weight=svhn_weight,
-    )
-    weights = {"beta": beta, "svhn_weight": svhn_weight}
-    weights = {name: weight for name, weight in weights.items() if weight != 1}
-    for name in TABLES:
-        if name in present:
-            compare_with(name, getattr(got, name), getattr(right, name), inputs, weights)
-        else:
-            compare(
-                name,
-                getattr(got, name),
-                getattr(right, name),
-                cause=f"{name} counts although its inputs are absent",
-                hint="What is None contributes 0.",
-            )
-
-
 def belongs(name: str, present: tuple[str, ...]) -> bool:
     """Return whether an argument of `vae_loss` is needed for one of the parts."""
     part = {
@@ -279,8 +271,21 @@ def belongs(name: str, present: tuple[str, ...]) -> bool:
     return part.get(name, "kl") in present
 
 
-def compare_loss(got: LossParts, beta: float = 1.0, svhn_weight: float = 1.0) -> None:
+def compare_loss(
+    got: LossParts,
+    beta: float = 1.0,
+    svhn_weight: float = 1.0,
+    present: tuple[str, ...] = LossParts._fields[1:],
+) -> None:
     """Compare the total with the returned parts, so that a wrong part costs its own points only."""
+    for name in present:
+        if getattr(got, name).item() == 0:
+            raise Wrong(
+                expected=f"{name} of this random batch to be more than 0",
+                got=f"{name} = 0",
+                cause=f"{name} is not computed",
+                hint="Compute the part first; the total follows.",
+            )
     parts = LossParts(*(part.detach().double() for part in got))
     right = parts.recon_mnist + svhn_weight * parts.recon_svhn + beta * parts.kl
     compare(
@@ -297,8 +302,22 @@ def only(answer: Answer, generator: torch.Generator, *present: str) -> None:
     """Call with only what the named parts need, and compare these, the absent ones and the total."""
     inputs = draw(generator)
     got = call(answer, **{name: value for name, value in inputs.items() if belongs(name, present)})
-    compare_parts(got, inputs, present)
-    compare_loss(got)
+    own = call(answer, **inputs)  # a wrong KL costs its points elsewhere; here it must not depend on the views
+    for name in LossParts._fields[1:]:
+        if name == "kl" and name in present:
+            cause, hint = "the KL changes when a view is absent", "The KL depends on mu and logvar only."
+            compare(name, got.kl, own.kl.detach(), cause=cause, hint=hint)
+        elif name in present:
+            compare_with(name, getattr(got, name), getattr(references.vae_loss(**inputs), name), inputs, {})
+        else:
+            compare(
+                name,
+                getattr(got, name),
+                torch.zeros(()),
+                cause=f"{name} counts although its inputs are absent",
+                hint="What is None contributes 0.",
+            )
+    compare_loss(got, present=present)
 
 
 def stored_inputs(batch: int, latent: int) -> Inputs:
@@ -353,7 +372,14 @@ def test_kl(vae_loss: Answer, generator: torch.Generator) -> None:
 @pytest.mark.points(1)
 def test_loss(vae_loss: Answer, generator: torch.Generator) -> None:
     """The loss of a joint call is the sum of its three parts."""
-    compare_loss(call(vae_loss, **draw(generator)))
+    inputs = draw(generator)
+    compare_loss(call(vae_loss, **inputs))
+    # In the documented order, without names.
+    compare_loss(by_position := scalars(vae_loss(*copied(inputs).values())))
+    for name in LossParts._fields[1:]:
+        named = getattr(call(vae_loss, **inputs), name).detach()
+        cause = "the parameters are in another order than x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar"
+        compare(name, getattr(by_position, name), named, cause=cause, hint="Leave the first line as it was given.")
 
 
 @pytest.mark.points(1)
@@ -380,7 +406,9 @@ def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
     """Batches of 1 and of 7: the mean over the batch, whatever its size."""
     for batch in (1, 7):
         inputs = draw(generator, batch=batch, latent=3)
-        compare_parts(call(vae_loss, **inputs), inputs, LossParts._fields[1:])
+        got, right = call(vae_loss, **inputs), references.vae_loss(**inputs)
+        for name in TABLES:
+            compare_with(name, getattr(got, name), getattr(right, name), inputs, {})
 
 
 @pytest.mark.points(1)
@@ -417,7 +445,7 @@ def weighted(answer: Answer, generator: torch.Generator, **weight: float) -> Non
             cause=f"{name} changes {part}",
             hint=f"{name} belongs in the total only; the parts are returned unweighted.",
         )
-    compare_loss(got, **weight)
+    compare_loss(got, beta=weight.get("beta", 1.0), svhn_weight=weight.get("svhn_weight", 1.0))
 
 
 @pytest.mark.points(1)
@@ -430,7 +458,7 @@ def test_gradients(vae_loss: Answer, generator: torch.Generator) -> None:
     given = {name: value.clone().requires_grad_(name in learned) for name, value in inputs.items()}  # type: ignore[attr-defined]
     loss = four(vae_loss(**given, beta=2.0, svhn_weight=3.0))[0]
     if isinstance(loss, Tensor) and loss.requires_grad:
-        loss.sum().backward()
+        backward(loss.sum())
     for name in learned:
         got = given[name].grad
         if got is None:

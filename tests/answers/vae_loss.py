@@ -53,8 +53,8 @@ def with_distributions(
     return bce + svhn_weight * mse + beta * kl, bce, mse, kl
 
 
-def as_a_list(**inputs):
-    loss, *rest = functional(**inputs)
+def as_a_list(*images, **inputs):
+    loss, *rest = functional(*images, **inputs)
     return [loss, *rest]
 
 
@@ -98,6 +98,30 @@ def crashes_on_absent_views(
     mse = F.mse_loss(x_recon_svhn, x_svhn, reduction="sum") / len(mu)
     kl = -0.5 * (1 + logvar - mu**2 - logvar.exp()).sum() / len(mu)
     return bce + svhn_weight * mse + beta * kl, bce, mse, kl
+
+
+def in_place_sum(*images, beta=1.0, svhn_weight=1.0, **inputs):
+    _, bce, mse, kl = functional(*images, **inputs)
+    loss = bce
+    loss += svhn_weight * mse
+    loss += beta * kl
+    return loss, bce, mse, kl
+
+
+def overwritten(*images, beta=1.0, svhn_weight=1.0, **inputs):
+    _, bce, mse, kl = functional(*images, **inputs)
+    if "mu" in inputs and inputs["mu"] is not None:
+        var = inputs["logvar"].exp()
+        kl = 0.5 * (var - 1 - inputs["logvar"]).sum() / len(var)
+        var += inputs["mu"] ** 2  # the gradient of exp needs the var of before
+        kl = kl + 0.5 * inputs["mu"].square().sum() / len(var)
+    return bce + svhn_weight * mse + beta * kl, bce, mse, kl
+
+
+def other_order(
+    x_mnist=None, x_recon_mnist=None, x_svhn=None, x_recon_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
+):
+    return functional(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar, beta, svhn_weight)
 
 
 WRONG = {
@@ -237,6 +261,20 @@ WRONG = {
         ),
         "cuts the graph",
     ),
-    "no defaults": (without_absent_views, "missing"),
-    "absent views crash": (crashes_on_absent_views, "raised"),
+    "no defaults": (without_absent_views, "required positional arguments"),
+    "absent views crash": (crashes_on_absent_views, "'NoneType' object"),
+    "in-place sum": (in_place_sum, "+= on the loss changed the part in place"),
+    "overwritten": (overwritten, "an in-place operation overwrote"),
+    "zeros": (lambda *images, **inputs: (torch.zeros(()),) * 4, "is not computed"),
+    "other order": (other_order, "the parameters are in another order"),
+    "clamped": (
+        changed(
+            lambda b, m, k, p, x, **_: (
+                if_given(x, lambda: F.binary_cross_entropy(p.clamp(0.01, 0.99), x, reduction="sum") / len(x)),
+                m,
+                k,
+            )
+        ),
+        "recon_mnist is not what its definition gives",
+    ),
 }
