@@ -182,7 +182,8 @@ def _download(split: Split, folder: Path, files: dict[Path, str]) -> None:
                 (incomplete / "MNIST" / "raw" / name).unlink(missing_ok=True)
         if not all(path.exists() for path in files if path.parent.name == "raw"):
             MNIST(incomplete, download=True)
-        SVHN(incomplete, split=split, download=True)
+        if not (folder / SVHN.split_list[split][1]).exists():
+            SVHN(incomplete, split=split, download=True)
     except (URLError, RuntimeError, EOFError, OSError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(

@@ -110,7 +110,7 @@ def _normal(x: NDArray[np.float64], mean: float, var: float) -> NDArray[np.float
 def show_product_1d(*cases: tuple[float, float, float, float]) -> None:
     """Show products of two Gaussians (mean1, var1, mean2, var2) side by side, multiplied point by point."""
     figure = Figure(figsize=(4 * len(cases), 2.8), layout="constrained")
-    figure.suptitle("The product is sharper than either expert, and nearer to the surer one", fontsize=11)
+    figure.suptitle("The product is sharper than either expert, and the surer one counts more", fontsize=11)
     x = np.linspace(-6, 8, 1401)
     for axis, (mean1, var1, mean2, var2) in zip(_axes(figure, 1, len(cases)), cases, strict=True):
         first, second = _normal(x, mean1, var1), _normal(x, mean2, var2)
@@ -162,11 +162,13 @@ def show_tsne(means: Tensor, labels: NDArray[np.int64], *, most: int = 5000, see
     colours = ListedColormap(DIGIT_COLOURS)
     x, y = points.T
     axis.scatter(x, y, c=labels[:n], cmap=colours, vmin=-0.5, vmax=9.5, s=6, alpha=0.7, linewidths=0)
-    for digit in range(10):
-        if (labels[:n] == digit).any():
-            middle_x, middle_y = np.median(points[labels[:n] == digit], axis=0)
-            box = {"facecolor": "white", "edgecolor": DIGIT_COLOURS[digit], "boxstyle": "circle,pad=0.2"}
-            axis.text(middle_x, middle_y, str(digit), ha="center", va="center", fontsize=10, bbox=box)
+    for digit in np.unique(labels[:n]).tolist():
+        mine = points[labels[:n] == digit]
+        # The label stands where the digit is densest: a digit may have several clusters, and nothing between them.
+        distances = np.sort(np.linalg.norm(mine[:, None] - mine[None], axis=-1), axis=1)
+        x_label, y_label = mine[distances[:, min(10, len(mine) - 1)].argmin()]
+        box = {"facecolor": "white", "edgecolor": DIGIT_COLOURS[digit], "boxstyle": "circle,pad=0.2"}
+        axis.text(x_label, y_label, str(digit), ha="center", va="center", fontsize=10, bbox=box)
     axis.set(xticks=[], yticks=[], title=f"t-SNE of the joint latent means of {n} held-out pairs")
     axis.spines[:].set_visible(False)
     show(figure, "tsne", "Scatter plot of latent means in two dimensions, coloured and labelled by digit.")

@@ -59,7 +59,7 @@ def _defines(node: ast.stmt) -> bool:
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
         try:
             ast.literal_eval(node.value)
-        except ValueError:
+        except (ValueError, TypeError):
             return False
         return True
     return False
