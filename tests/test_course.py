@@ -1,0 +1,271 @@
+"""The release, and the made-up class graded by stock nbgrader: one source, no drift, the scores expected."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbgrader.api import Gradebook
+
+from autograder.course import Course, CourseError
+from autograder.exercises import EXERCISES
+from examples.make_class import CLASS, EXPECTED
+from lab_utils import load_definition
+from tests.conftest import RELEASE, ROOT, SOLUTIONS
+
+BIN = Path(sys.executable).parent
+NOTEBOOKS = sorted(path.name for path in SOLUTIONS.glob("*.ipynb"))
+
+
+def nbgrader(course, *arguments, status=0):
+    result = subprocess.run([BIN / "nbgrader", *arguments], cwd=course, capture_output=True, text=True, check=False)
+    assert result.returncode == status, result.stderr[-3000:]
+    return result.stderr
+
+
+def cells(path):
+    return nbformat.read(path, as_version=4).cells
+
+
+def nbgrader_cells(path):
+    return {c.metadata.nbgrader.grade_id: c for c in cells(path) if "nbgrader" in c.metadata}
+
+
+def output_of(cell):
+    return "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
+
+
+@pytest.fixture(scope="session")
+def course(tmp_path_factory):
+    """A course of its own: this repository's configuration and solutions, released, with the made-up class."""
+    folder = tmp_path_factory.mktemp("course")
+    shutil.copy(ROOT / "nbgrader_config.py", folder)
+    shutil.copytree(ROOT / "solutions", folder / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
+    nbgrader(folder, "generate_assignment", "multiview_vae")
+    make = [sys.executable, ROOT / "examples" / "make_class.py", "--into", folder / "submitted"]
+    subprocess.run(make, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def graded(course):
+    """The same course after stock `nbgrader autograde`, which reports the submissions it could not read."""
+    log = nbgrader(course, "autograde", "multiview_vae", status=1)
+    assert log.count("There was an error processing assignment 'multiview_vae' for student") == 1
+    return course
+
+
+def test_rebuilding_the_release_gives_the_committed_bytes(course):
+    for name in NOTEBOOKS:
+        assert (course / "assignments" / "multiview_vae" / name).read_bytes() == (RELEASE / name).read_bytes(), name
+    before = {name: (course / "assignments" / "multiview_vae" / name).read_bytes() for name in NOTEBOOKS}
+    nbgrader(course, "generate_assignment", "multiview_vae", "--force")
+    assert before == {name: (course / "assignments" / "multiview_vae" / name).read_bytes() for name in NOTEBOOKS}
+
+
+def test_the_release_holds_the_notebooks_and_nothing_else():
+    assert sorted(path.name for path in RELEASE.rglob("*")) == NOTEBOOKS
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_no_solution_survives_in_the_release(name):
+    released = (RELEASE / name).read_text()
+    assert "BEGIN SOLUTION" not in released
+    assert "MARK SCHEME" not in released
+    secret = []
+    for cell in nbgrader_cells(SOLUTIONS / name).values():
+        if cell.metadata.nbgrader.solution:
+            inside = cell.cell_type == "markdown"
+            for line in cell.source.splitlines():
+                inside = (inside or "BEGIN SOLUTION" in line) and "END SOLUTION" not in line
+                if inside and len(line.strip()) > 12 and "SOLUTION" not in line:
+                    secret.append(line.strip())
+    assert len(secret) > 5
+    handed_out = "\n".join(cell.source for cell in cells(RELEASE / name))
+    assert [line for line in secret if line in handed_out] == []
+    assert all(not cell.get("outputs") for cell in cells(RELEASE / name))
+
+
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lambda exercise: exercise.name)
+def test_notebook_and_table_agree_on_the_points(exercise):
+    graded_cell = nbgrader_cells(SOLUTIONS / f"{exercise.notebook}.ipynb")[exercise.name]
+    assert graded_cell.metadata.nbgrader.points == exercise.points
+    assert graded_cell.metadata.nbgrader.locked
+    assert graded_cell.source == f'check("{exercise.name}", {exercise.answer})'
+    title = cells(SOLUTIONS / f"{exercise.notebook}.ipynb")[0].source
+    assert f"| `{exercise.answer}` | {exercise.points} |" in title
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_expected_output_is_what_the_solution_printed(name):
+    stored = {cell.id: cell for cell in cells(SOLUTIONS / name)}
+    text = next(cell.source for cell in stored.values() if "**Expected output**" in cell.source)
+    expected = text.split("**Expected output**")[1].split("```")[1]
+    assert output_of(stored["self-check"]).strip() == expected.strip()
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_solutions_are_stored_executed_without_an_error(name):
+    code = [cell for cell in cells(SOLUTIONS / name) if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
+
+
+def test_the_class_earns_what_is_expected(graded):
+    scores = {}
+    with Gradebook(f"sqlite:///{graded}/gradebook.db", "multiview-vae-lab") as gradebook:
+        for submission in gradebook.assignment_submissions("multiview_vae"):
+            grades = {grade.name: grade.score for notebook in submission.notebooks for grade in notebook.grades}
+            scores[submission.student.id] = tuple(grades[name] or 0.0 for name in EXERCISES)
+    # Without a notebook, stock nbgrader does not see the student at all.
+    assert scores == {student: points for student, points in EXPECTED.items() if student != "pia_nothing"}
+    nbgrader(graded, "export")
+    with (graded / "grades.csv").open() as file:
+        exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert exported == {student: sum(points) for student, points in scores.items()}
+
+
+def test_our_command_gives_the_same_scores_and_a_reason_for_each_lost_point(graded, tmp_path):
+    students = ["cleo_averages", "lea_no_notebook", "mats_broken_json", "pia_nothing"]
+    for student in students:
+        out = tmp_path / f"{student}.json"
+        command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", "--student", student, "--json", out]
+        shown = subprocess.run(command, cwd=graded, capture_output=True, text=True, check=True).stdout
+        (entry,) = json.loads(out.read_text())
+        assert tuple(outcome["points"] for outcome in entry["outcomes"]) == EXPECTED[student]
+        for outcome in entry["outcomes"]:
+            assert bool(outcome["reasons"]) == (outcome["points"] < outcome["max_points"]), student
+            assert all(reason in shown for reason in outcome["reasons"])
+    assert (
+        "average of the two experts' log-variances" in (graded / "grades/multiview_vae/cleo_averages.json").read_text()
+    )
+    assert (
+        "2_product_of_experts.ipynb was not handed in"
+        in (graded / "grades/multiview_vae/lea_no_notebook.json").read_text()
+    )
+    assert (
+        "3_multiview_vae.ipynb is not a readable notebook"
+        in (graded / "grades/multiview_vae/mats_broken_json.json").read_text()
+    )
+    again = subprocess.run(command, cwd=graded, capture_output=True, text=True, check=True).stdout
+    assert "1 of them unchanged" in again
+
+
+def test_a_failed_regrade_keeps_no_stale_score(graded):
+    notebook = graded / "submitted" / "bao_textbook_product" / "multiview_vae" / "2_product_of_experts.ipynb"
+    whole = notebook.read_text()
+    notebook.write_text(whole[:500])
+    try:
+        outcomes = Course(graded, "multiview_vae").grade("bao_textbook_product").outcomes
+    finally:
+        notebook.write_text(whole)
+    assert [outcome.points for outcome in outcomes] == [0, 0, 0]
+    assert "2_product_of_experts.ipynb is not a readable notebook" in outcomes[1].reasons[0]
+
+
+def test_feedback_shows_message_and_partial_credit_together(graded):
+    nbgrader(graded, "generate_feedback", "multiview_vae")
+    page = (graded / "feedback" / "cleo_averages" / "multiview_vae" / "2_product_of_experts.html").read_text()
+    assert "product_of_experts: 5 of 15 points" in page
+    assert "average of the two experts" in page
+    assert "(Score: 5.0 / 15.0)" in page
+    assert "torch.allclose" not in page
+
+
+def test_the_untouched_release_fails_in_the_expected_cells(graded):
+    failing = {}
+    for name in NOTEBOOKS:
+        path = graded / "autograded" / "gus_untouched" / "multiview_vae" / name
+        failing[name] = [
+            cell.id for cell in cells(path) if any(output.output_type == "error" for output in cell.get("outputs", []))
+        ]
+    assert failing == {
+        "1_paired_dataset.ipynb": ["self-check", "result", "counts"],
+        "2_product_of_experts.ipynb": ["self-check", "stable"],
+        "3_multiview_vae.ipynb": [
+            "self-check",
+            "data",
+            "training",
+            "first-epoch",
+            "all-epochs",
+            "curves",
+            "latent",
+            "probe",
+        ],
+    }
+
+
+def test_the_solutions_validate(course):
+    for name in NOTEBOOKS:
+        log = subprocess.run(
+            [BIN / "nbgrader", "validate", course / "solutions" / "multiview_vae" / name],
+            cwd=course,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "Success! Your notebook passes all the tests." in log.stdout, log.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["grade", "multivew_vae"], "no assignment is called 'multivew_vae' (released: multiview_vae)"),
+        (["grade", "multiview_vae", "--student", "nobody"], "nobody has no folder"),
+        (["grade", "multiview_vae", "--json", "no/such/folder/file.json"], "the folder of no/such/folder/file.json"),
+    ],
+)
+def test_mistyped_arguments_are_named(course, arguments, message):
+    command = [sys.executable, "-m", "autograder", *arguments]
+    result = subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+def test_a_folder_that_is_no_course_is_named(tmp_path):
+    with pytest.raises(CourseError, match="Run this in the folder of the course"):
+        Course(tmp_path, "multiview_vae")
+
+
+def test_the_class_is_large_enough_and_spares_other_students(tmp_path):
+    assert len(CLASS) >= 12
+    (tmp_path / "a_real_student").mkdir()
+    make = [sys.executable, ROOT / "examples" / "make_class.py", "--into", tmp_path]
+    refused = subprocess.run(make, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "a_real_student" in refused.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["a_real_student"]
+
+
+def labels(counts):
+    """Return made-up labels with these counts per digit, in an order without pattern."""
+    return np.random.default_rng(0).permutation(np.repeat(np.arange(10), counts))
+
+
+@pytest.mark.parametrize(
+    ("mnist", "svhn", "pairs"),
+    [
+        (
+            [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+            [4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659],
+            56_068,
+        ),
+        (
+            [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+            [1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595],
+            10_000,
+        ),
+    ],
+)
+def test_the_official_labels_make_56068_and_10000_pairs(mnist, svhn, pairs):
+    class Labels:
+        def __init__(self, **kept):
+            self.__dict__.update(kept)
+
+    paired_dataset = load_definition(SOLUTIONS / "1_paired_dataset.ipynb", "PairedDataset")
+    assert len(paired_dataset(Labels(targets=labels(mnist)), Labels(labels=labels(svhn)))) == pairs
