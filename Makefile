@@ -1,0 +1,44 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both set up `.venv` first.
+PYTHON ?= python3
+DATA ?= embedded
+BIN := .venv/bin
+# nbgrader runs `alembic` by name.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+ASSIGNMENT := multiview_vae
+
+.PHONY: setup demo test train solutions release lint clean
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: setup  ## grade the made-up class and show who lost which points
+	nbgrader generate_assignment $(ASSIGNMENT) --force --log-level=WARN
+	python examples/make_class.py
+	python -m autograder grade $(ASSIGNMENT)
+	nbgrader generate_feedback $(ASSIGNMENT) --force --log-level=WARN
+	@echo "Feedback pages: feedback/STUDENT/$(ASSIGNMENT)/NOTEBOOK.html, for example"
+	@echo "  $(CURDIR)/feedback/cleo_averages/$(ASSIGNMENT)/2_product_of_experts.html"
+
+test: setup  ## lint, types, unit tests, release, made-up class, and the solutions' outputs
+	ruff check . && ruff format --check . && mypy
+	pytest
+	pytest --nbval solutions
+
+train: setup  ## run the full solution and write its figures to results/
+	mkdir -p results
+	LAB_DATA=$(DATA) LAB_RESULTS=$(CURDIR)/results \
+	  python solutions/execute.py --to results solutions/$(ASSIGNMENT)/3_multiview_vae.ipynb
+	@echo "figures and the executed notebook: $(CURDIR)/results"
+
+solutions: setup  ## execute the solutions and store their outputs
+	python solutions/execute.py solutions/$(ASSIGNMENT)/*.ipynb
+
+release: setup  ## make assignments/ from solutions/
+	nbgrader generate_assignment $(ASSIGNMENT) --force
+
+clean:
+	rm -rf .venv build results submitted autograded feedback grades gradebook.db* grades.csv .nbgrader.log

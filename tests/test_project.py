@@ -1,0 +1,32 @@
+"""The project's own files agree with each other."""
+
+import re
+import tomllib
+
+from tests.conftest import ROOT
+
+
+def test_environment_and_pyproject_list_the_same_packages_and_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.sub(r"\s", "", line) for line in [*project["dependencies"], *project["optional-dependencies"]["dev"]]}
+    wanted.add("python" + project["requires-python"])
+    listed = re.findall(r"^ +- ([a-z0-9-]+ *[><=][^\s#]*)", (ROOT / "environment.yml").read_text(), flags=re.M)
+    # conda-forge has another name for it.
+    conda_names = {"pytorch": "torch"}
+    listed = {re.sub(r"^[a-z0-9-]+", lambda name: conda_names.get(name[0], name[0]), line) for line in listed}
+    assert listed == wanted
+
+
+def test_every_dependency_says_what_it_is_for():
+    text = (ROOT / "pyproject.toml").read_text()
+    lines = [line for line in text.splitlines() if re.match(r'^    "[a-z0-9-]+[><=]', line)]
+    assert len(lines) > 20
+    assert [line for line in lines if "#" not in line] == []
+
+
+def test_readme_and_ci_run_the_same_command():
+    script = (ROOT / ".ci" / "run").read_text()
+    commands = [line for line in script.splitlines() if line and not line.startswith(("#", "set ", "cd "))]
+    readme = (ROOT / "README.md").read_text()
+    assert commands == ["make test"]
+    assert all(f"\n{command}" in readme for command in commands)
