@@ -114,9 +114,8 @@ class Course:
         digest = _digest(folder, release, self._config_file, package, package.parent / "lab_utils")
         if not force and (known := self._read(student, digest)):
             return known
+        self._forget(student)
         result = self._api.autograde(self.assignment, student, force=True)
-        if not result["success"]:
-            self._forget(student)
         outcomes = tuple(self._outcome(exercise, student, result) for exercise in EXERCISES.values())
         submission = Submission(student, digest, outcomes)
         self._write(submission)
@@ -135,7 +134,9 @@ class Course:
         if not result["success"]:
             if problem := _unreadable(submitted):
                 return lost("error", problem)
-            return lost("error", f"The submission as a whole could not be graded: {_cause(result)}")
+            if points == exercise.points:
+                return Outcome(exercise.name, "passed", points, exercise.points)
+            return lost("error", f"nbgrader stopped at this submission: {_cause(result)}")
         report, problem = _find_report(graded, exercise.name)
         if report is None:
             return lost("error", problem or "The graded cell gave no report.")
@@ -154,7 +155,7 @@ class Course:
             return float(grade.score or 0.0)
 
     def _forget(self, student: str) -> None:
-        """Set the automatic scores of a submission to 0, so that none from an earlier run stays; keep manual ones."""
+        """Set the automatic scores of a submission to 0; nbgrader leaves them where it fails. Manual ones stay."""
         with self._gradebook() as gradebook:
             with contextlib.suppress(MissingEntry):
                 for notebook in gradebook.find_submission(self.assignment, student).notebooks:

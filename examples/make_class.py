@@ -101,7 +101,7 @@ CLASS: dict[str, tuple[Callable[[Submission], None], tuple[float, float, float]]
     "bao_textbook_product": (lambda s: fill(s, product_of_experts_answer=TEXTBOOK), (12, 14, 15)),
     "cleo_averages": (lambda s: fill(s, product_of_experts_answer=AVERAGED), (12, 5, 15)),
     "dev_side_by_side": (lambda s: fill(s, PairedDataset=SIDE_BY_SIDE), (4, 15, 15)),
-    "emil_kl_sign": (lambda s: fill(s, vae_loss_answer=replaced("kl = -0.5", "kl = 0.5")), (12, 15, 7)),
+    "emil_kl_sign": (lambda s: fill(s, vae_loss_answer=replaced("kl = -0.5", "kl = 0.5")), (12, 15, 11)),
     "fay_beta_everywhere": (
         lambda s: fill(
             s,
@@ -120,7 +120,7 @@ CLASS: dict[str, tuple[Callable[[Submission], None], tuple[float, float, float]]
     ),
     "kofi_deleted_cell": (delete_graded_cell, FULL),
     "lea_no_notebook": (lambda s: s.pop(NOTEBOOKS[1]), (12, 0, 15)),
-    "mats_broken_json": (break_json, (0, 0, 0)),
+    "mats_broken_json": (break_json, (12, 15, 0)),
     "nina_prints_and_warns": (
         lambda s: fill(
             s,
