@@ -34,7 +34,7 @@ class CourseError(RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One exercise of one student. `reasons` has a line for each check that cost points, or for the whole exercise."""
+    """One exercise of one student. `reasons` has a line for each cause that cost points."""
 
     exercise: str
     status: Status
@@ -142,8 +142,7 @@ class Course:
             return lost("error", problem or "The graded cell gave no report.")
         bad = [check for check in report.results if check.status != "passed"]
         status: Status = bad[0].status if bad else "passed"
-        reasons = tuple(_reason(check) for check in bad)
-        return Outcome(exercise.name, status, points, exercise.points, reasons, report.seed)
+        return Outcome(exercise.name, status, points, exercise.points, _reasons(bad), report.seed)
 
     def _score(self, exercise: Exercise, student: str) -> float:
         """Return what the gradebook holds; without a grade, nothing was earned."""
@@ -227,11 +226,18 @@ def _find_report(path: Path, grade_id: str) -> tuple[Report | None, str | None]:
     return None, f"A cell before the check stopped with {first_error}" if first_error else None
 
 
-def _reason(check: Result) -> str:
-    """Return one line: the check, what it cost, and the cause."""
-    lines = check.message.splitlines()
-    causes = [line.removeprefix("likely cause: ") for line in lines if line.startswith("likely cause: ")]
-    return f"{check.name} (-{check.max_points - check.points:g}): {(causes or lines or [check.status])[0]}"
+def _reasons(bad: list[Result]) -> tuple[str, ...]:
+    """Return a line for each cause: the check (or how many), what it cost, and the cause."""
+    by_cause: dict[str, list[Result]] = {}
+    for check in bad:
+        lines = check.message.splitlines()
+        causes = [line.removeprefix("likely cause: ") for line in lines if line.startswith("likely cause: ")]
+        by_cause.setdefault((causes or lines or [check.status])[0], []).append(check)
+    return tuple(
+        f"{checks[0].name if len(checks) == 1 else f'{len(checks)} checks'} "
+        f"(-{sum(check.max_points - check.points for check in checks):g}): {cause}"
+        for cause, checks in by_cause.items()
+    )
 
 
 def as_text(submissions: list[Submission]) -> Iterator[str]:
