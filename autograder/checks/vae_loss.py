@@ -86,7 +86,7 @@ def four(result: object) -> tuple[Any, ...]:
     return tuple(result)
 
 
-def scaled(right: Tensor, batch: int, entries: int, channels: int, weights: dict[str, float]) -> list[Mistake]:
+def scaled(right: Tensor, batch: int, entries: int, channels: int) -> list[Mistake]:
     """Return the mistakes of scale that every term shares."""
     reduce = "Sum over pixels or latent dimensions, then take the mean over the batch: .sum() / len(x)."
     table = [
@@ -100,18 +100,10 @@ def scaled(right: Tensor, batch: int, entries: int, channels: int, weights: dict
         table.append(Mistake("you took the mean over the colour channels", reduce, right / channels))
         per_pixel = right * channels / entries
         table.append(Mistake("you took the mean over the pixels and the sum over the channels", reduce, per_pixel))
-    for name, weight in weights.items():
-        table.append(
-            Mistake(
-                f"the returned part is already multiplied by {name}",
-                f"{name} belongs in the total only; the parts are returned unweighted.",
-                right * weight,
-            )
-        )
     return [mistake for mistake in table if not torch.allclose(mistake.value, right)]
 
 
-def mnist_mistakes(inputs: Inputs, weights: dict[str, float]) -> list[Mistake]:
+def mnist_mistakes(inputs: Inputs) -> list[Mistake]:
     """Return typical wrong values of the MNIST term, in float64."""
     p, x = inputs["x_recon_mnist"].double(), inputs["x_mnist"].double()
     n = len(x)
@@ -119,7 +111,7 @@ def mnist_mistakes(inputs: Inputs, weights: dict[str, float]) -> list[Mistake]:
     logits = torch.nn.functional.binary_cross_entropy_with_logits(p, x, reduction="sum") / n
     bce = "Use binary_cross_entropy(x_recon, x, reduction='sum')."
     return [
-        *scaled(right, n, x[0].numel(), 1, weights),
+        *scaled(right, n, x[0].numel(), 1),
         Mistake("this is the squared error; MNIST takes the binary cross entropy", bce, (p - x).square().sum() / n),
         Mistake("this is the absolute error; MNIST takes the binary cross entropy", bce, (p - x).abs().sum() / n),
         Mistake(
@@ -137,14 +129,14 @@ def mnist_mistakes(inputs: Inputs, weights: dict[str, float]) -> list[Mistake]:
     ]
 
 
-def svhn_mistakes(inputs: Inputs, weights: dict[str, float]) -> list[Mistake]:
+def svhn_mistakes(inputs: Inputs) -> list[Mistake]:
     """Return typical wrong values of the SVHN term, in float64."""
     p, x = inputs["x_recon_svhn"].double(), inputs["x_svhn"].double()
     n = len(x)
     error = (p - x).square()
     mse = "Use mse_loss(x_recon, x, reduction='sum')."
     return [
-        *scaled(error.sum() / n, n, x[0].numel(), 3, weights),
+        *scaled(error.sum() / n, n, x[0].numel(), 3),
         Mistake("this is half the squared error", "The factor is svhn_weight; leave out the 1/2.", error.sum() / n / 2),
         Mistake("this is the absolute error; SVHN takes the squared error", mse, (p - x).abs().sum() / n),
         Mistake("this is the root of the squared error", "Leave out the square root.", error.sum().sqrt() / n),
@@ -161,7 +153,7 @@ def svhn_mistakes(inputs: Inputs, weights: dict[str, float]) -> list[Mistake]:
     ]
 
 
-def kl_mistakes(inputs: Inputs, weights: dict[str, float]) -> list[Mistake]:
+def kl_mistakes(inputs: Inputs) -> list[Mistake]:
     """Return typical wrong values of the KL term, in float64."""
     mu, logvar = inputs["mu"].double(), inputs["logvar"].double()
     n = len(mu)
@@ -173,7 +165,7 @@ def kl_mistakes(inputs: Inputs, weights: dict[str, float]) -> list[Mistake]:
     square, var = mu.square(), logvar.exp()
     formula = "KL = -1/2 * sum(1 + logvar - mu^2 - exp(logvar)), mean over the batch."
     return [
-        *scaled(right, n, mu.shape[1], 1, weights),
+        *scaled(right, n, mu.shape[1], 1),
         Mistake("the factor 1/2 is missing", formula, 2 * right),
         Mistake("the term mu^2 is missing", formula, half(var - 1 - logvar)),
         Mistake("mu is not squared", formula, half(var + mu - 1 - logvar)),
@@ -207,12 +199,12 @@ def kl_mistakes(inputs: Inputs, weights: dict[str, float]) -> list[Mistake]:
     ]
 
 
-TABLES: Mapping[str, Callable[[Inputs, dict[str, float]], list[Mistake]]] = MappingProxyType(
+TABLES: Mapping[str, Callable[[Inputs], list[Mistake]]] = MappingProxyType(
     {"recon_mnist": mnist_mistakes, "recon_svhn": svhn_mistakes, "kl": kl_mistakes}
 )
 
 
-def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs, weights: dict[str, float]) -> None:
+def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs) -> None:
     """Compare one part, and name its mistake."""
     if same(got, right):
         return  # without working out what the mistakes would give
@@ -225,7 +217,7 @@ def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs, weights:
         part,
         got,
         right,
-        mistakes=[*TABLES[part](inputs, weights), whole],
+        mistakes=[*TABLES[part](inputs), whole],
         cause=f"{part} is not what its definition gives",
         hint="Compute it by hand for one image of two pixels (or one latent dimension), and compare.",
     )
@@ -308,7 +300,7 @@ def only(answer: Answer, generator: torch.Generator, *present: str) -> None:
             cause, hint = "the KL changes when a view is absent", "The KL depends on mu and logvar only."
             compare(name, got.kl, own.kl.detach(), cause=cause, hint=hint)
         elif name in present:
-            compare_with(name, getattr(got, name), getattr(references.vae_loss(**inputs), name), inputs, {})
+            compare_with(name, getattr(got, name), getattr(references.vae_loss(**inputs), name), inputs)
         else:
             compare(
                 name,
@@ -343,12 +335,12 @@ def compare_part(answer: Answer, generator: torch.Generator, part: str) -> None:
     inputs = draw(generator)
     got = call(answer, **inputs)
     right = getattr(references.vae_loss(**inputs), part)
-    compare_with(part, getattr(got, part), right, inputs, {})
+    compare_with(part, getattr(got, part), right, inputs)
     for case in references.golden()["vae_loss"]:
         inputs = stored_inputs(case["batch"], case["latent"])
         got = call(answer, **inputs)
         right = torch.tensor(float(case[part]), dtype=torch.float64)
-        compare_with(part, getattr(got, part), right, inputs, {})
+        compare_with(part, getattr(got, part), right, inputs)
 
 
 @pytest.mark.points(2)
@@ -408,7 +400,7 @@ def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
         inputs = draw(generator, batch=batch, latent=3)
         got, right = call(vae_loss, **inputs), references.vae_loss(**inputs)
         for name in TABLES:
-            compare_with(name, getattr(got, name), getattr(right, name), inputs, {})
+            compare_with(name, getattr(got, name), getattr(right, name), inputs)
 
 
 @pytest.mark.points(1)
