@@ -1,0 +1,165 @@
+"""Kernels forked from a warm process: as fresh, and as confined, as those that start by themselves."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from autograder.confinement import provisioner
+from autograder.confinement.layers import obstacles
+from autograder.confinement.warm import Warm
+from tests.conftest import ROOT
+from tests.test_confinement import MODES, Kernel, named
+
+PRELOAD = ["torch", "numpy", "matplotlib.pyplot", "sklearn.manifold", "ipykernel.kernelapp"]
+
+
+@pytest.fixture(params=["unshare", "landlock"])
+def start(request, tmp_path):
+    """Return a function that starts warm kernels."""
+    if lacking := [f"{name}: {obstacles()[name]}" for name in {request.param, "landlock"} if obstacles()[name]]:
+        pytest.skip(", ".join(lacking))
+    started = []
+    mechanisms = MODES[request.param] if request.param == "unshare" else ("landlock", "seccomp", "uid")
+
+    def start(**traits):
+        traits = {"preload": PRELOAD, **traits}
+        started.append(Kernel(tmp_path, mechanisms, **traits))
+        assert started[-1].provisioner.forks or request.param == "landlock"
+        return started[-1]
+
+    # Without namespaces a fork is no worse off than a process of its own only where bubblewrap is missing, too.
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "landlock":
+            patch.setattr(provisioner.ConfinedProvisioner, "forks", True)
+        yield start
+        for kernel in started:
+            kernel.close()
+
+
+def test_forks_are_fresh(start):
+    kernels = [start(), start()]
+    code = """
+        import os, random, signal, tempfile, numpy, torch
+        print(random.random(), numpy.random.rand(), torch.rand(1).item(), os.getpid(), tempfile.gettempdir(),
+              torch.initial_seed(), os.environ["HOME"], os.getcwd(), sep="|")
+        print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, signal.getsignal(signal.SIGCHLD).name)
+    """
+    said = [kernel.run(code) for kernel in kernels]
+    assert [status for status, _ in said] == ["ok", "ok"], said
+    one, two = (text.splitlines()[0].split("|") for _, text in said)
+    same = [a for i, (a, b) in enumerate(zip(one, two, strict=True)) if a == b and i != 3]  # pids are of a namespace
+    assert same == []
+    assert all(text.splitlines()[1] == "True SIG_DFL" for _, text in said)
+
+
+def test_honest_work_in_a_fork(start):
+    status, text = start().run("""
+        import subprocess, threading
+        import matplotlib.pyplot as plt, sklearn.manifold, torch
+        from torch.utils.data import DataLoader, TensorDataset
+        x = torch.nn.Conv2d(1, 4, 3)(torch.rand(8, 1, 32, 32)).square().mean(); x.backward()
+        torch.linalg.svd(torch.rand(50, 50)); (torch.rand(300, 300) @ torch.rand(300, 300)).sum()
+        sklearn.manifold.TSNE(perplexity=3, max_iter=250).fit_transform(torch.rand(12, 4).numpy())
+        for batch, in DataLoader(TensorDataset(torch.arange(64.)), batch_size=8, num_workers=2): pass
+        thread = threading.Thread(target=lambda: print("thread")); thread.start(); thread.join()
+        print(batch.shape, subprocess.run(["python", "-c", "print(6 * 7)"], capture_output=True, text=True).stdout)
+        plt.plot([1, 2])
+    """)
+    assert status == "ok", text
+    assert "torch.Size([8]) 42" in text
+    assert "image/png" in text
+    assert "thread" in text
+
+
+def test_a_missing_import_stays_missing(start):
+    status, text = start().run("torch.ones(1)")
+    assert status == "error"
+    assert "name 'torch' is not defined" in text
+
+
+def test_an_interrupt_and_a_restart_of_a_fork(start):
+    kernel = start()
+    status, text = kernel.run("import time\ntime.sleep(30)", interrupt_after=1)
+    assert status == "error"
+    assert "KeyboardInterrupt" in text
+    kernel.run("a = 1; open('left', 'w').close()")
+    kernel.manager.restart_kernel(now=True)
+    kernel.client.wait_for_ready(timeout=60)
+    assert kernel.run("import os; print('a' in dir(), os.listdir())") == ("ok", "False []\n")
+
+
+def test_the_exit_of_a_fork_is_seen_and_takes_its_daemons_along(start):
+    kernel = start()
+    status, _ = kernel.run("""
+        import os, time
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0: os.execvpe("sleep", ["warm-daemon", "300"], {})
+            os._exit(0)
+        time.sleep(0.5)
+        os._exit(3)
+    """)
+    assert status == "died"
+    time.sleep(0.5)
+    assert not named("warm-daemon")
+
+
+def test_nothing_of_the_graders_is_in_a_fork(start, monkeypatch):
+    monkeypatch.setenv("GRADER_TOKEN", "hunter2")
+    status, text = start().run("""
+        import gc, os, sys
+        print(dict(os.environ), [o for o in os.listdir("/proc/self/fd")])
+        print(("FOU" + "ND") * any("hunter" + "2" in o for o in gc.get_objects() if isinstance(o, str)))
+        print([name for name in sys.modules if name.startswith(("autograder.checks", "autograder.references"))])
+        for place in ("/proc/1/environ", "/proc/self/environ", f"/proc/{os.getppid()}/environ"):
+            try: print(("FOU" + "ND") * ("hunter" + "2" in open(place).read()))
+            except OSError: pass
+    """)
+    assert status == "ok", text
+    assert "hunter2" not in text
+    assert "FOUND" not in text
+    assert "[]" in text
+
+
+def test_the_limits_hold_in_a_fork(start):
+    kernel = start(limits={"wall": 6})
+    status, text = kernel.run("import time; time.sleep(60)", 20)
+    assert status == "died", text
+    assert kernel.provisioner.reason == "it ran for more than 6 seconds"
+
+
+SCRIPT = """
+import os, sys
+from autograder.confinement.warm import Warm
+from autograder.confinement.child import Plan
+warm = Warm(["json"], {"PATH": os.defpath})
+warm._start()
+print(warm._process.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_warm_process_runs_nothing_and_ends_with_the_grader():
+    warm = Warm(PRELOAD, {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "HOME": "/nonexistent", "MPLCONFIGDIR": "/tmp"})
+    warm._start()
+    process = psutil.Process(warm._process.pid)
+    try:
+        time.sleep(0.2)
+        while process.cpu_times().user != (process.cpu_times().user, time.sleep(1))[0]:
+            pass  # it still imports
+        assert process.num_threads() == 1
+        assert process.children() == []
+    finally:
+        warm.close()
+    assert warm._process.returncode == 0
+    command = [sys.executable, "-c", SCRIPT]
+    pid = int(subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False).stdout)
+    for _ in range(50):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.2)
+    pytest.fail("the warm process outlived its grader")
