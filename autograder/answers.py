@@ -5,7 +5,7 @@ import signal
 import sysconfig
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -67,8 +67,7 @@ class Answer:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not callable(self._answer):
-            kind = type(self._answer).__name__
-            raise AnswerError("error", f"{self._exercise.answer} must be something to call, but it is a {kind}.")
+            raise AnswerError("error", not_callable(self._exercise.answer, self._answer))
         result = self._guard(self._answer, *args, **kwargs)
         return _AnswerObject(result, self._guard) if isinstance(self._answer, type) else result
 
@@ -84,9 +83,7 @@ class Answer:
             message = f"A call of {name} took longer than {seconds:g} s. Is there a loop that never ends?"
             raise AnswerError("timeout", message) from None
         except (Exception, SystemExit) as error:
-            if isinstance(error, NotImplementedError) and not str(error):
-                raise AnswerError("error", f"{name} is not written yet: it raises NotImplementedError.") from None
-            raise AnswerError("error", f"{name} raised {_describe(error)}") from None
+            raise AnswerError("error", explain(name, error)) from None
 
 
 class _AnswerObject:
@@ -103,19 +100,29 @@ class _AnswerObject:
     def __getitem__(self, index: int) -> Any:
         return self._guard(lambda: self._instance[index])
 
+    def take(self, indices: Iterable[int]) -> list[Any]:
+        """Return the items at these indices: one call, however many there are."""
+        return list(self._guard(lambda: [self._instance[i] for i in indices]))
 
-def _describe(error: BaseException) -> str:
-    """Return the error and the student's own line where it happened."""
+
+def not_callable(name: str, answer: object) -> str:
+    """Return what is wrong with an answer of that name that is neither a function nor a class."""
+    return f"{name} must be something to call, but it is a {type(answer).__name__}."
+
+
+def explain(name: str, error: BaseException) -> str:
+    """Return what an answer of that name raised, and the student's own line where it happened."""
+    if isinstance(error, NotImplementedError) and not str(error):
+        return f"{name} is not written yet: it raises NotImplementedError."
     text = traceback.format_exception_only(error)[-1].strip()
     theirs = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not any(folder in Path(frame.filename).parents for folder in _NOT_THEIRS)
     ]
-    if not theirs:
-        return text
-    line = linecache.getline(theirs[-1].filename, theirs[-1].lineno or 0).strip()
-    return f"{text}\nin line {theirs[-1].lineno} of its cell: {line}" if line else text
+    line = linecache.getline(theirs[-1].filename, theirs[-1].lineno or 0).strip() if theirs else ""
+    where = f"\nin line {theirs[-1].lineno} of its cell: {line}" if line else ""
+    return f"{name} raised {text[:1500]}{where[:300]}"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ class Exercise:
     notebook: str
     points: int  # the sum over its checks, and the points of its graded cell
     seconds: float = 10.0  # limit for one call of the answer, in wall-clock seconds
+    total_seconds: float = 120.0  # ... and for all calls together
 
     @property
     def checks(self) -> Path:

@@ -16,24 +16,24 @@ from autograder.checks.diagnosis import Wrong
 from autograder.exercises import Exercise, find
 from autograder.report import Report, Result, Status
 
-# Only what the checks need: an instructor's plugins, or a student's, must not take part in grading.
-_WITHOUT = ("cacheprovider", "terminal", "logging", "doctest", "unittest", "faulthandler", "junitxml", "pastebin")
+# Only what the checks need: an instructor's plugins, or a student's, must not take part in grading, and two of pytest's
+# own collect garbage ten times a run, which takes longer than the checks.
+_WITHOUT = (
+    *("cacheprovider", "terminal", "logging", "doctest", "unittest", "faulthandler", "junitxml", "pastebin"),
+    *("unraisableexception", "threadexception"),
+)
 
 
-def check(exercise: str, answer: object, *, seed: int | None = None) -> Report:
-    """Grade an answer and return the report; as the last line of a cell, it shows a table and gives nbgrader the score.
-
-    `exercise` is a name from the table of exercises, `answer` the function or class to grade. The checks draw their
-    inputs from `seed`; without one, from a new seed that the report keeps. A bad answer never raises: it loses points.
-
-    Raises ValueError if there is no exercise of that name.
-    """
+def check_here(exercise: str, answer: object, *, seed: int | None = None) -> Report:
+    """Grade an answer that lives in this process; see `autograder.check`."""
     found = find(exercise)
     return run_checks(found, Answer(found, answer), seed=seed)
 
 
-def run_checks(exercise: Exercise, answer: Callable[..., Any], *, seed: int | None = None) -> Report:
-    """Grade a callable that raises `AnswerError` where the student's own code fails."""
+def run_checks(
+    exercise: Exercise, answer: Callable[..., Any], *, seed: int | None = None, more: tuple[Result, ...] = ()
+) -> Report:
+    """Grade a callable that raises `AnswerError` where the student's own code fails; `more` opens the report."""
     seed = secrets.randbits(32) if seed is None else seed
     plugin = _Checks(seed)
     # The fixture is named after the exercise, so that a check reads as a call of what it grades.
@@ -46,7 +46,7 @@ def run_checks(exercise: Exercise, answer: Callable[..., Any], *, seed: int | No
             [*options, "-c", os.devnull, f"--rootdir={exercise.checks.parent}", str(exercise.checks)],
             plugins=[plugin, fixtures],
         )
-    return Report(exercise.name, tuple(plugin.results()), seed)
+    return Report(exercise.name, (*more, *plugin.results()), seed)
 
 
 class _Checks:

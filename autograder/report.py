@@ -78,10 +78,12 @@ class Report:
         title = f"{html.escape(self.exercise)}: {self.score:g} of {self.max_score:g} points"
         return f'<table><caption style="text-align:left"><b>{title}</b></caption>{"".join(rows)}</table>'
 
+    def as_output(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return data and metadata of a notebook's output: nbgrader reads text/plain with float(), people the table."""
+        return {"text/plain": f"{self.score:g}", "text/html": self.to_html()}, {METADATA_KEY: self.as_dict()}
+
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> tuple[dict[str, str], dict[str, Any]]:
-        # nbgrader reads the score from text/plain with float(); people see the table.
-        in_notebook = "ipykernel" in sys.modules
-        plain = f"{self.score:g}" if in_notebook else str(self)
-        return {"text/plain": plain, "text/html": self.to_html()}, {METADATA_KEY: self.as_dict()}
+        data, metadata = self.as_output()
+        return data if "ipykernel" in sys.modules else {**data, "text/plain": str(self)}, metadata

@@ -125,6 +125,14 @@ def load_views(
     return Views(MnistView(mnist, mnist_digits, transform), SvhnView(svhn, svhn_digits, transform))
 
 
+def drawn_data() -> Path:
+    """Return the folder where the embedded data of both splits lie, drawn now if they were not."""
+    folder = user_cache_path("multiview-vae-lab") / "embedded"
+    for split in get_args(Split):
+        _embedded(split, folder)
+    return folder
+
+
 def _embedded(split: Split, folder: Path) -> tuple[Tensor, ...]:
     """Return the embedded views, from the cache if a whole one is there; the cache is only ever a saving of time."""
     drawn_by = hashlib.sha256(inspect.getsource(embedded).encode()).hexdigest()[:12]

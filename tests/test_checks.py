@@ -1,4 +1,4 @@
-"""Right answers earn everything; wrong answers lose points and hear why."""
+"""Right answers earn everything; wrong answers lose points and hear why; wherever the answer lives."""
 
 import importlib
 
@@ -6,6 +6,9 @@ import pytest
 
 from autograder import check
 from autograder.exercises import EXERCISES
+from autograder.grading import run_checks
+from autograder.remote import KernelAnswer
+from tests.conftest import asking
 
 ANSWERS = {name: importlib.import_module(f"tests.answers.{name}") for name in EXERCISES}
 
@@ -18,19 +21,30 @@ def wrong_answers():
             yield pytest.param(exercise, answer, cause, id=f"{exercise}-{name}")
 
 
+def judge(exercise, answer, seed):
+    """Return the report, after making sure that an answer behind the wire gets the same one."""
+    report = check(exercise, answer, seed=seed)
+    found = EXERCISES[exercise]
+    remote = run_checks(found, KernelAnswer(found, asking({found.answer: answer})), seed=report.seed)
+    assert [(r.name, r.status, r.points) for r in remote.results] == [
+        (r.name, r.status, r.points) for r in report.results
+    ]
+    return report
+
+
 @pytest.mark.parametrize(
     ("exercise", "answer"), [(name, answer) for name, module in ANSWERS.items() for answer in module.RIGHT]
 )
 @pytest.mark.parametrize("seed", [0, None])
 def test_right_answers_earn_everything(exercise, answer, seed):
-    report = check(exercise, answer, seed=seed)
+    report = judge(exercise, answer, seed)
     assert report.score == report.max_score == EXERCISES[exercise].points, str(report)
     assert {result.status for result in report.results} == {"passed"}
 
 
 @pytest.mark.parametrize(("exercise", "answer", "cause"), list(wrong_answers()))
 def test_wrong_answers_lose_points_and_hear_why(exercise, answer, cause):
-    report = check(exercise, answer)
+    report = judge(exercise, answer, None)
     assert report.score < report.max_score
     messages = "\n".join(result.message for result in report.results)
     assert cause in messages, str(report)

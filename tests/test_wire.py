@@ -1,0 +1,231 @@
+"""What travels between grader and kernel: values come back as they were, and nothing else comes at all."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograder.answers import AnswerError, LabelledImages
+from autograder.checks.diagnosis import describe
+from autograder.exercises import EXERCISES, Exercise
+from autograder.grading import run_checks
+from autograder.remote import KernelAnswer
+from autograder.wire import MOST_BYTES, WireError, decode, encode
+from tests.conftest import asking
+
+
+def there_and_back(value):
+    return decode(json.loads(json.dumps(encode(value))))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (4, 1, 2, 3)])
+def test_tensors_come_back(dtype, shape):
+    tensor = (torch.rand(shape, generator=torch.Generator().manual_seed(1)) * 100).to(dtype)
+    back = there_and_back(tensor)
+    assert back.dtype == dtype
+    assert back.shape == tensor.shape
+    assert torch.equal(back, tensor)
+
+
+def test_strides_and_special_values_come_back():
+    tensor = torch.tensor([[float("nan"), float("inf")], [-0.0, -float("inf")]]).t().expand(3, 2, 2)
+    assert np.array_equal(there_and_back(tensor).numpy(), tensor.numpy(), equal_nan=True)
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda part: st.lists(part, max_size=4) | st.tuples(part, part),
+    max_leaves=8,
+)
+
+
+@given(plain)
+def test_plain_values_come_back(value):
+    def depth(part):
+        return 1 + max(map(depth, part), default=0) if isinstance(part, list | tuple) else 0
+
+    if depth(value) <= 6:
+        assert there_and_back(value) == value
+        assert type(there_and_back(value)) is type(value)
+
+
+def test_arrays_and_datasets_come_back():
+    array = np.arange(6, dtype=np.int16).reshape(2, 3)
+    assert np.array_equal(there_and_back(array), array)
+    assert there_and_back(np.float32(0.5)).dtype == np.float32
+    for attribute in ("targets", "labels"):
+        images = there_and_back(LabelledImages(torch.rand(3, 1, 2, 2), [5, 0, 4], attribute))
+        assert list(getattr(images, attribute)) == [5, 0, 4]
+        assert not hasattr(images, {"targets": "labels", "labels": "targets"}[attribute])
+        assert images[2][1] == 4
+
+
+class Equal:
+    def __eq__(self, other):
+        return True
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize(
+    ("value", "described"),
+    [
+        (Equal(), "an object of type Equal"),
+        ((i for i in range(3)), "an object of type generator"),
+        (torch.zeros(1).expand(10**12), "Tensor (dtype float32, shape (1000000000000,))"),
+        (torch.zeros(2, dtype=torch.bfloat16), "Tensor (dtype bfloat16, shape (2,))"),
+        (torch.zeros(2).to_sparse(), "Tensor (dtype float32, shape (2,))"),
+        pytest.param(10**5000, "an object of type int", id="a huge int"),
+        ([0] * 20_000, "an object of type list"),
+        (np.array(["text"]), "an object of type ndarray"),
+    ],
+)
+def test_what_is_no_data_is_carried_by_name(value, described):
+    assert described in describe(there_and_back(value))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        *("text", 1, [], {}, {"tensor": "float32"}, {"tensor": "object", "shape": [1], "data": "AAAA"}),
+        {"tensor": "float32", "shape": [10**12], "data": ""},
+        {"tensor": "float32", "shape": [2**21, 2**21], "data": ""},
+        {"tensor": "float32", "shape": [-1], "data": ""},
+        {"tensor": "float32", "shape": [1] * 100, "data": "AAAAAA=="},
+        {"tensor": "float32", "shape": [2], "data": "AAAAAA=="},
+        {"tensor": "float32", "shape": [1], "data": "§"},
+        {"array": "|O", "shape": [1], "data": "AAAAAAAAAAA="},
+        {"array": "<U9", "shape": [1], "data": "AAAAAAAAAAA="},
+        {"float": "nonsense"},
+        {"int": "f" * 10**6},
+        {"list": [{}] * 3},
+        {"list": [None] * 20_000},
+        {"dict": [[1]]},
+        {"images": {"float": "0x1p0"}, "labels": [1], "attribute": "labels"},
+    ],
+    ids=str,
+)
+def test_forged_data_is_refused(forged):
+    if forged == {"int": "f" * 10**6}:
+        assert decode(forged).bit_length() < 5000  # cut, not refused
+        return
+    with pytest.raises(WireError):
+        decode(forged)
+
+
+def test_deep_nesting_is_refused():
+    forged = None
+    for _ in range(50):
+        forged = {"list": [forged]}
+    with pytest.raises(WireError):
+        decode(forged)
+
+
+def test_nothing_large_is_made_before_it_is_refused(monkeypatch):
+    monkeypatch.setattr("autograder.wire.np.frombuffer", lambda *a: pytest.fail("read"))
+    with pytest.raises(WireError):
+        decode({"tensor": "uint8", "shape": [MOST_BYTES + 1], "data": "A"})
+
+
+# --- an answer behind the wire ---------------------------------------------------------------------------------------
+
+POE = EXERCISES["product_of_experts"]
+
+
+def remote(answer, exercise=POE):
+    return KernelAnswer(exercise, asking({exercise.answer: answer}))
+
+
+def test_gradients_and_writes_into_the_inputs_come_back():
+    def answer(one, two, scale=1.0):
+        two.data += 1
+        return scale * one**2 + two, one.detach(), torch.ones(2)
+
+    one, two = torch.tensor([2.0, 3.0], requires_grad=True), torch.zeros(2, requires_grad=True)
+    result, detached, constant = remote(answer)(one, two, scale=5.0)
+    assert torch.equal(two.detach(), torch.ones(2))
+    assert (result.requires_grad, detached.requires_grad, constant.requires_grad) == (True, False, False)
+    (result.sum() * 2).backward()
+    assert torch.equal(one.grad, torch.tensor([40.0, 60.0]))
+    assert torch.equal(two.grad, torch.full((2,), 2.0))
+
+
+def test_an_unused_input_has_no_gradient():
+    one, two = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    remote(lambda one, two: one * 2)(one, two).sum().backward()
+    assert two.grad is None
+
+
+def test_an_input_that_is_returned_keeps_its_gradient():
+    one = torch.ones(2, requires_grad=True)
+    (remote(lambda one: one)(one) * 3).sum().backward()
+    assert torch.equal(one.grad, torch.full((2,), 3.0))
+
+
+@pytest.mark.parametrize(
+    ("namespace", "status", "message"),
+    [
+        ({}, "missing", "product_of_experts is not defined when the check runs"),
+        ({"product_of_experts": 3}, "error", "must be something to call, but it is a int"),
+        ({"product_of_experts": lambda *x: 1 / 0}, "error", "ZeroDivisionError"),
+    ],
+)
+def test_what_is_no_answer_has_a_status(namespace, status, message):
+    with pytest.raises(AnswerError, match=message) as caught:
+        KernelAnswer(POE, asking(namespace))(torch.ones(1))
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *({}, {"value": 1}, {"value": None}, {"value": {"tensor": "float32"}, "call": 0, "changed": {}}),
+        {"value": {"list": []}, "call": 0, "changed": {"7": {"float": "0x1p0"}}},
+        {"value": {"list": []}, "call": 0, "changed": []},
+        {"instance": {}, "value": 1},
+        {"error": {"a": 1}},
+    ],
+)
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lambda exercise: exercise.name)
+def test_a_forged_reply_earns_nothing_and_stops_nothing(reply, exercise):
+    report = run_checks(exercise, KernelAnswer(exercise, lambda request, seconds: reply))
+    assert report.score == 0
+    assert {result.status for result in report.results} <= {"error", "wrong"}
+    assert "The check could not judge" not in str(report)
+
+
+@pytest.mark.parametrize("length", [-1, 2**40, 1.5, "3", None, True])
+def test_a_lying_length_is_an_error(length):
+    answer = KernelAnswer(POE, lambda request, seconds: {"instance": 0, "value": encode(length)})
+    with pytest.raises(AnswerError, match="cannot be read"):
+        len(answer())
+
+
+def test_a_short_list_of_items_is_an_error():
+    answer = KernelAnswer(POE, lambda request, seconds: {"instance": 0, "value": encode([1, 2])})
+    with pytest.raises(AnswerError, match="cannot be read"):
+        answer().take([0, 1, 2])
+
+
+@pytest.mark.parametrize("status", ["timeout", "died"])
+def test_after_a_call_that_did_not_end_none_is_made(status):
+    calls = []
+
+    def ask(request, seconds):
+        calls.append(request)
+        raise AnswerError(status, "it did not end")
+
+    report = run_checks(POE, KernelAnswer(POE, ask))
+    assert len(calls) == 1
+    assert {result.status for result in report.results} == {status}
+    assert "Not run" in report.results[1].message
+
+
+def test_calls_that_are_slow_each_end_together():
+    slow = Exercise("product_of_experts", "product_of_experts", "2", points=15, seconds=10, total_seconds=0.0)
+    with pytest.raises(AnswerError, match="All calls of product_of_experts together took too long"):
+        remote(lambda: 1, slow)()
