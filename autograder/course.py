@@ -1,86 +1,79 @@
-"""Grade a class with nbgrader and gather who earned what, and why not more."""
+"""Grade a class with nbgrader: executed here, by several processes or by a cluster, and recorded by one writer."""
 
+import concurrent.futures
 import contextlib
 import hashlib
 import json
 import logging
 import os
 import re
-import tempfile
+import stat
 import warnings
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.apps import NbGraderAPI
+from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.utils import capture_log, find_all_files, temp_attrs
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from autograder.confinement.provisioner import ConfinedProvisioner
 from autograder.exercises import EXERCISES, Exercise, find
-from autograder.report import METADATA_KEY, Report, Result, Status
+from autograder.page import class_page
+from autograder.report import METADATA_KEY, Report
+from autograder.results import (
+    Outcome,
+    Submission,
+    as_csv,
+    as_gradescope,
+    as_json,
+    from_json,
+    write_json,
+    write_text,
+)
+from autograder.submission import forget, graded_form, release_of
+from autograder.work import Work, run
 
-SCHEMA = 1  # version of the JSON of a submission
 GRADES = "grades"  # folder of one JSON file per submission, beside nbgrader's own folders
+_SECTIONS = ("Execute", "ExecuteOutside", "ConfinedProvisioner")  # what executing needs of the configuration
 
 
 class CourseError(RuntimeError):
     """The course cannot be graded at all; the message says what is missing and what to do."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One exercise of one student. `reasons` has a line for each cause that cost points."""
-
-    exercise: str
-    status: Status
-    points: float
-    max_points: float
-    reasons: tuple[str, ...] = ()
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What one student earned in the exercises that are graded automatically. `fresh`: graded in this run."""
-
-    student: str
-    digest: str
-    outcomes: tuple[Outcome, ...]
-    fresh: bool = True
-
-    @property
-    def points(self) -> float:
-        """Points earned in all exercises."""
-        return sum(outcome.points for outcome in self.outcomes)
-
-    @property
-    def max_points(self) -> float:
-        """Points there are in all exercises."""
-        return sum(outcome.max_points for outcome in self.outcomes)
-
-
 class Course:
-    """A folder with an `nbgrader_config.py`, and an assignment of it."""
+    """A folder with an `nbgrader_config.py`, and an assignment of it.
 
-    def __init__(self, folder: Path, assignment: str) -> None:
+    `seed` repeats the inputs that an earlier run drew. Raises CourseError if there is nothing to grade here, and
+    ConfinementError if every layer of confinement is required and this machine lacks one.
+    """
+
+    def __init__(
+        self, folder: Path, assignment: str, *, seed: int | None = None, require_confinement: bool = False
+    ) -> None:
         config_file = folder / "nbgrader_config.py"
         if not config_file.exists():
             raise CourseError(f"{config_file} is missing. Run this in the folder of the course.")
         # The configuration is code, and may name folders relative to its own.
         config: Config = PyFileConfigLoader(config_file.name, path=str(folder)).load_config()
         config.CourseDirectory.root = str(folder.resolve())
-        self._config_file = config_file
+        if seed is not None:
+            config.ExecuteOutside.seed = seed
+        if require_confinement:
+            config.ConfinedProvisioner.require = True
+        self._config, self._config_file = config, config_file
         self.assignment = assignment
+        self.confinement = ConfinedProvisioner(config=config).confinement
+        if require_confinement:
+            self.confinement.require_all()
         self.coursedir = CourseDirectory(config=config)
-        self._api = NbGraderAPI(self.coursedir, config=config)
-        self._api.log.setLevel(logging.CRITICAL)  # what goes wrong is in the report
-        # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
-        warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")
         self._grades = folder / GRADES / assignment
         with self._gradebook() as gradebook:
             try:
@@ -95,7 +88,8 @@ class Course:
     def _gradebook(self) -> Gradebook:
         return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
 
-    def _folder(self, step: str, student: str) -> Path:
+    def folder(self, step: str, student: str) -> Path:
+        """Return nbgrader's folder of a student; `step` is for example `coursedir.feedback_directory`."""
         return Path(self.coursedir.format_path(step, student, self.assignment))
 
     def students(self) -> list[str]:
@@ -105,44 +99,132 @@ class Course:
 
     def grade(self, student: str, *, force: bool = False) -> Submission:
         """Grade one student's submission; one that has not changed since is taken from its file unless `force`."""
-        folder = self._folder(self.coursedir.submitted_directory, student)
-        if not folder.is_dir():
-            raise CourseError(f"{student} has no folder {folder}. The students are: {', '.join(self.students())}")
-        # What decides the grade: the submission, the assignment, its configuration, and the code that grades.
-        package = Path(__file__).parent
-        release = Path(self.coursedir.format_path(self.coursedir.release_directory, ".", self.assignment))
-        digest = _digest(folder, release, self._config_file, package, package.parent / "lab_utils")
-        if not force and (known := self._read(student, digest)):
-            return known
-        self._forget(student)
-        result = self._api.autograde(self.assignment, student, force=True)
+        return next(self.grade_class([student], force=force))
+
+    def grade_class(
+        self, students: Sequence[str], executor: concurrent.futures.Executor | None = None, *, force: bool = False
+    ) -> Iterator[Submission]:
+        """Grade students and yield their submissions as they end; an executor executes several at a time.
+
+        Whatever ends this, the gradebook holds whole submissions: what was not recorded is graded the next time.
+        """
+        waiting: dict[concurrent.futures.Future[dict[str, str]], tuple[str, str]] = {}
+        for student in students:
+            if not self.folder(self.coursedir.submitted_directory, student).is_dir():
+                where = self.folder(self.coursedir.submitted_directory, student)
+                raise CourseError(f"{student} has no folder {where}. The students are: {', '.join(self.students())}")
+        for student in students:
+            digest = self._digest(student)
+            if not force and (known := self._read(student, digest)):
+                yield known
+                continue
+            work = self._work(student)
+            if executor is None:
+                yield self._record(student, digest, _run_here(work))
+                continue
+            waiting[executor.submit(run, work)] = student, digest
+            # Enough to keep everybody busy; a class of any size takes the memory of these.
+            while len(waiting) >= MOST_WAITING:
+                yield self._record_first(waiting)
+        while waiting:
+            yield self._record_first(waiting)
+
+    def _record_first(self, waiting: "dict[concurrent.futures.Future[dict[str, str]], tuple[str, str]]") -> Submission:
+        done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+        future = done.pop()
+        student, digest = waiting.pop(future)
+        error = future.exception()
+        if isinstance(error, Exception):
+            return self._record(student, digest, error)
+        return self._record(student, digest, future.result())
+
+    def _work(self, student: str) -> Work:
+        """Gather what executing a submission needs."""
+        submitted = self.folder(self.coursedir.submitted_directory, student)
+        notebooks = {}
+        for name in sorted({exercise.notebook for exercise in EXERCISES.values()}):
+            if os.path.lexists(path := submitted / f"{name}.ipynb"):
+                release = release_of(self.coursedir, self.assignment, name)
+                notebooks[name] = nbformat.writes(graded_form(path, release))
+        source = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", self.assignment))
+        ignored = [*self.coursedir.ignore, "*.ipynb"]
+        # The instructor's files come last: they replace a student's version.
+        files = {}
+        for root in (submitted, source):
+            for path in map(Path, find_all_files(str(root), ignored)):
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and status.st_size <= self.confinement.limits.file_size:
+                    files[str(path.relative_to(root))] = path.read_bytes()
+        return Work(notebooks, files, {name: dict(self._config[name]) for name in _SECTIONS})
+
+    def _record(self, student: str, digest: str, executed: Mapping[str, str] | Exception) -> Submission:
+        """Let nbgrader write an executed submission to its folders and the gradebook, and remember the results."""
+        self._path(student).unlink(missing_ok=True)
+        forget(self.coursedir, self.assignment, student)
+        config = Config({**self._config, "ExecuteOutside": {**self._config["ExecuteOutside"], "executed": executed}})
+        converter = Autograde(coursedir=self.coursedir, config=config)
+        converter.force = True
+        converter.log = logging.getLogger(f"{__name__}.nbgrader")  # it comes back with the result
+        converter.log.setLevel(logging.INFO)
+        converter.log.propagate = False
+        with temp_attrs(self.coursedir, assignment_id=self.assignment, student_id=student), warnings.catch_warnings():
+            # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
+            warnings.simplefilter("ignore", SAWarning)
+            result = capture_log(converter)
+        if "KeyboardInterrupt" in (result.get("error") or "").rsplit("\n", 2)[-2:][0]:
+            raise KeyboardInterrupt  # which nbgrader keeps to itself
         outcomes = tuple(self._outcome(exercise, student, result) for exercise in EXERCISES.values())
         submission = Submission(student, digest, outcomes)
-        self._write(submission)
+        if result["success"] or not self._notebooks(student):
+            self._grades.mkdir(parents=True, exist_ok=True)
+            write_json(as_json(submission), self._path(student))
         return submission
 
+    def write_results(self) -> Path:
+        """Write what is known of the class for people and for other programs; return the page of the class."""
+        found = []
+        for student in self.students():
+            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+                found.append(from_json(json.loads(self._path(student).read_text(encoding="utf-8"))))
+        self._grades.mkdir(parents=True, exist_ok=True)
+        for submission in found:
+            folder = self._grades / "gradescope" / submission.student
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(as_gradescope(submission), folder / "results.json")
+        write_text(as_csv(found), self._grades / "grades.csv")
+        page = self._grades / "index.html"
+        write_text(class_page(self.assignment, found, self._pending(), self._feedback_page), page)
+        return page
+
+    def _pending(self) -> dict[str, list[str]]:
+        """Return the questions that wait for a grade by hand, by student."""
+        pending: dict[str, list[str]] = {}
+        with self._gradebook() as gradebook:
+            for submission in gradebook.assignment_submissions(self.assignment):
+                waiting = [g.name for n in submission.notebooks for g in n.grades if g.needs_manual_grade]
+                if waiting:
+                    pending[submission.student.id] = waiting
+        return pending
+
+    def _feedback_page(self, student: str, exercise: Exercise) -> str | None:
+        page = self.folder(self.coursedir.feedback_directory, student) / f"{exercise.notebook}.html"
+        return quote(os.path.relpath(page, self._grades)) if page.exists() else None
+
+    def _notebooks(self, student: str) -> list[Path]:
+        return list(self.folder(self.coursedir.submitted_directory, student).glob("*.ipynb"))
+
     def _outcome(self, exercise: Exercise, student: str, result: dict[str, Any]) -> Outcome:
-        submitted = self._folder(self.coursedir.submitted_directory, student) / f"{exercise.notebook}.ipynb"
-        graded = self._folder(self.coursedir.autograded_directory, student) / f"{exercise.notebook}.ipynb"
+        submitted = self.folder(self.coursedir.submitted_directory, student) / f"{exercise.notebook}.ipynb"
+        graded = self.folder(self.coursedir.autograded_directory, student) / f"{exercise.notebook}.ipynb"
         points = self._score(exercise, student)
-
-        def lost(status: Status, reason: str) -> Outcome:
-            return Outcome(exercise.name, status, points, exercise.points, (reason,))
-
-        if not submitted.exists():
-            return lost("missing", f"{submitted.name} was not handed in.")
-        if not result["success"]:
-            if problem := _unreadable(submitted):
-                return lost("error", problem)
-            if points == exercise.points:
-                return Outcome(exercise.name, "passed", points, exercise.points)
-            return lost("error", f"nbgrader stopped at this submission: {_cause(result)}")
-        report, problem = _find_report(graded, exercise.name)
+        if not os.path.lexists(submitted):
+            problem = f"{submitted.name} was not handed in."
+            return Outcome(exercise.name, "missing", points, exercise.points, problem=problem)
+        report = _find_report(graded, exercise.name) if result["success"] and graded.exists() else None
         if report is None:
-            return lost("error", problem or "The graded cell gave no report.")
-        bad = [check for check in report.results if check.status != "passed"]
-        status: Status = bad[0].status if bad else "passed"
-        return Outcome(exercise.name, status, points, exercise.points, _reasons(bad), report.seed)
+            problem = f"nbgrader stopped at this submission: {_cause(result)}"
+            return Outcome(exercise.name, "error", points, exercise.points, problem=problem)
+        return Outcome.of(report, points, exercise.points)
 
     def _score(self, exercise: Exercise, student: str) -> float:
         """Return what the gradebook holds; without a grade, nothing was earned."""
@@ -153,35 +235,37 @@ class Course:
                 return 0.0
             return float(grade.score or 0.0)
 
-    def _forget(self, student: str) -> None:
-        """Set the automatic scores of a submission to 0; nbgrader leaves them where it fails. Manual ones stay."""
-        with self._gradebook() as gradebook:
-            with contextlib.suppress(MissingEntry):
-                for notebook in gradebook.find_submission(self.assignment, student).notebooks:
-                    for grade in notebook.grades:
-                        if grade.name in EXERCISES:
-                            grade.auto_score = 0.0
-            gradebook.db.commit()
-
     def _path(self, student: str) -> Path:
         return self._grades / f"{student}.json"
 
+    def _digest(self, student: str) -> str:
+        """Return a hash of what decides the grade: submission, assignment, configuration, and the code that grades."""
+        package = Path(__file__).parent
+        release = Path(self.coursedir.format_path(self.coursedir.release_directory, ".", self.assignment))
+        submitted = self.folder(self.coursedir.submitted_directory, student)
+        return _digest(submitted, release, self._config_file, package, package.parent / "lab_utils")
+
     def _read(self, student: str, digest: str) -> Submission | None:
         try:
-            stored = json.loads(self._path(student).read_text())
-        except (OSError, ValueError):
+            submission = from_json(json.loads(self._path(student).read_text(encoding="utf-8")))
+        except (OSError, ValueError, LookupError, TypeError):
             return None
-        if stored.get("schema") != SCHEMA or stored.get("digest") != digest:
-            return None
-        outcomes = tuple(Outcome(**{**o, "reasons": tuple(o["reasons"])}) for o in stored["outcomes"])
         # The gradebook may have been restored or deleted since.
-        if any(self._score(find(outcome.exercise), student) != outcome.points for outcome in outcomes):
+        if submission.digest != digest or any(
+            self._score(find(outcome.exercise), student) != outcome.points for outcome in submission.outcomes
+        ):
             return None
-        return Submission(student, digest, outcomes, fresh=False)
+        return submission
 
-    def _write(self, submission: Submission) -> None:
-        self._grades.mkdir(parents=True, exist_ok=True)
-        write_json(as_json(submission), self._path(submission.student))
+
+MOST_WAITING = 64  # submissions that are given to an executor before the first of them is recorded
+
+
+def _run_here(work: Work) -> dict[str, str] | Exception:
+    try:
+        return run(work)
+    except Exception as error:
+        return error
 
 
 def _digest(*roots: Path) -> str:
@@ -194,78 +278,18 @@ def _digest(*roots: Path) -> str:
     return hashed.hexdigest()
 
 
-def _unreadable(path: Path) -> str | None:
-    """Return why a notebook cannot be read, or None if it can."""
-    try:
-        nbformat.validate(nbformat.read(path, as_version=4))
-    except Exception as error:  # nbformat raises many kinds: JSON, schema, encoding
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return f"{path.name} is not a readable notebook ({first:.200})."
-    return None
-
-
 def _cause(result: dict[str, Any]) -> str:
     """Return the exception behind a failed run of nbgrader; nbgrader wraps it in exceptions of its own."""
-    lines = f"{result.get('log') or ''}\n{result.get('error') or ''}".splitlines()
-    causes = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Entry)\b", line)]
+    lines = [line.strip() for line in f"{result.get('log') or ''}\n{result.get('error') or ''}".splitlines()]
+    causes = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Entry|Warning)\b", line)]
     return next((cause for cause in reversed(causes) if "NbGraderException" not in cause), "nbgrader gave no reason")
 
 
-def _find_report(path: Path, grade_id: str) -> tuple[Report | None, str | None]:
-    """Return the report in a graded notebook, or the first error in it."""
-    first_error = None
+def _find_report(path: Path, grade_id: str) -> Report | None:
+    """Return the report in a graded notebook."""
     for cell in nbformat.read(path, as_version=4).cells:
-        mine = cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id
-        for output in cell.get("outputs", []):
-            if mine and METADATA_KEY in output.get("metadata", {}):
-                return Report.from_dict(output.metadata[METADATA_KEY]), None
-            if output.output_type == "error" and first_error is None:
-                first_error = f"{output.ename}: {output.evalue}" if output.evalue else output.ename
-        if mine:
-            break
-    return None, f"A cell before the check stopped with {first_error}" if first_error else None
-
-
-def _reasons(bad: list[Result]) -> tuple[str, ...]:
-    """Return a line for each cause: the check (or how many), what it cost, and the cause."""
-    by_cause: dict[str, list[Result]] = {}
-    for check in bad:
-        lines = check.message.splitlines()
-        causes = [line.removeprefix("likely cause: ") for line in lines if line.startswith("likely cause: ")]
-        by_cause.setdefault((causes or lines or [check.status])[0], []).append(check)
-    return tuple(
-        f"{checks[0].name if len(checks) == 1 else f'{len(checks)} checks'} "
-        f"(-{sum(check.max_points - check.points for check in checks):g}): {cause}"
-        for cause, checks in by_cause.items()
-    )
-
-
-def as_text(submissions: list[Submission]) -> Iterator[str]:
-    """Yield the lines of a table of scores, with the reasons for each lost point under each student."""
-    width = max([len("student"), *(len(submission.student) for submission in submissions)])
-    names = list(EXERCISES)
-    yield "  ".join([f"{'student':<{width}}", *names, "  total"])
-    for submission in submissions:
-        cells = [f"{o.points:g}/{o.max_points:g}".rjust(len(o.exercise)) for o in submission.outcomes]
-        yield "  ".join(
-            [f"{submission.student:<{width}}", *cells, f"{submission.points:g}/{submission.max_points:g}".rjust(7)]
-        )
-        for outcome in submission.outcomes:
-            if outcome.status != "passed":
-                yield f"    {outcome.exercise}: {outcome.status}"
-                yield from (f"      {reason}" for reason in outcome.reasons)
-
-
-def as_json(submission: Submission) -> dict[str, Any]:
-    """Return a submission as plain numbers, strings and lists, with the version of this format as `schema`."""
-    entry = {"schema": SCHEMA, **asdict(submission)}
-    del entry["fresh"]
-    return entry
-
-
-def write_json(content: object, path: Path) -> None:
-    """Write JSON to a file, whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".grades-", delete=False) as file:
-        json.dump(content, file, indent=1)
-        file.write("\n")
-    os.replace(file.name, path)
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id:
+            for output in cell.get("outputs", []):
+                if METADATA_KEY in output.get("metadata", {}):
+                    return Report.from_dict(output.metadata[METADATA_KEY])
+    return None

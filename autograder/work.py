@@ -1,0 +1,44 @@
+"""The part of grading that needs no gradebook: execute the notebooks of a submission and judge their graded cells.
+
+It is one function of plain data, so that it can run in this process, in another, or on another machine.
+"""
+
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbgrader.utils import setenv
+from traitlets.config import Config
+
+from autograder.execute import ExecuteOutside
+
+_one_at_a_time = threading.Lock()  # pytest, which runs the checks, takes a process for itself
+
+
+@dataclass(frozen=True)
+class Work:
+    """A submission to execute. `notebooks` have been repaired; `files` are those beside them."""
+
+    notebooks: dict[str, str]  # name without suffix -> JSON text
+    files: dict[str, bytes]  # path relative to the submission -> content
+    config: dict[str, Any]  # sections of nbgrader's configuration
+
+
+def run(work: Work) -> dict[str, str]:
+    """Execute a submission; return its notebooks with outputs, scores and reports, as JSON text by name."""
+    executed = {}
+    with _one_at_a_time, tempfile.TemporaryDirectory() as name, setenv(NBGRADER_EXECUTION="autograde"):
+        folder = Path(name)
+        for path, content in work.files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        for notebook, text in work.notebooks.items():
+            (folder / f"{notebook}.ipynb").write_text(text, encoding="utf-8")
+        for notebook, text in work.notebooks.items():
+            execute = ExecuteOutside(config=Config(work.config))
+            book, _ = execute.preprocess(nbformat.reads(text, as_version=4), {"metadata": {"path": name}})
+            executed[notebook] = nbformat.writes(book)
+    return executed
