@@ -25,7 +25,7 @@ demo: setup  ## grade the made-up class and show who lost which points
 
 test: setup  ## lint, types, unit tests, release, made-up class, and the solutions' outputs
 	ruff check . && ruff format --check . && mypy
-	pytest
+	pytest --numprocesses 2 --dist loadfile
 	pytest --nbval solutions
 
 train: setup  ## run the full solution and write its figures to results/

@@ -134,6 +134,8 @@ class Course:
         future = done.pop()
         student, digest = waiting.pop(future)
         error = future.exception()
+        if isinstance(error, concurrent.futures.BrokenExecutor):
+            raise error  # nobody is left to execute the others
         if isinstance(error, Exception):
             return self._record(student, digest, error)
         return self._record(student, digest, future.result())

@@ -19,13 +19,14 @@ class PoolError(RuntimeError):
 
 
 @contextmanager
-def pool(jobs: int, scheduler: str | None = None) -> Iterator[concurrent.futures.Executor | None]:
+def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator[concurrent.futures.Executor | None]:
     """Yield an executor of `jobs` processes or of the cluster behind a scheduler; None for one job, which needs none.
 
-    Whatever ends the block, no process of ours is left, and those of a cluster do nothing more for us.
+    Whatever ends the block, no process of ours is left, and those of a cluster do nothing more for us. Raises PoolError
+    if Dask is not installed, or if the scheduler does not answer within `wait` seconds.
     """
     if scheduler:
-        yield from _cluster(scheduler)
+        yield from _cluster(scheduler, wait)
     elif jobs == 1:
         yield None
     else:
@@ -34,6 +35,9 @@ def pool(jobs: int, scheduler: str | None = None) -> Iterator[concurrent.futures
         )
         try:
             yield executor
+        except concurrent.futures.BrokenExecutor:
+            message = "a process that executes submissions was lost; what was graded is recorded. Run again"
+            raise PoolError(f"{message}, with fewer --jobs if memory was short.") from None
         except BaseException:
             for process in multiprocessing.active_children():
                 process.terminate()
@@ -51,13 +55,13 @@ def _follow(grader: int) -> None:
             sys.exit(1)
 
 
-def _cluster(scheduler: str) -> Iterator[concurrent.futures.Executor]:
+def _cluster(scheduler: str, wait: int) -> Iterator[concurrent.futures.Executor]:
     try:
         import distributed
     except ImportError:
         raise PoolError("--scheduler needs Dask: pip install 'multiview-vae-lab[dask]'") from None
     try:
-        client: Any = distributed.Client(scheduler, timeout="30s")
+        client: Any = distributed.Client(scheduler, timeout=wait)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TimeoutError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PoolError(f"no Dask scheduler answers at {scheduler}: {reason}") from None

@@ -2,9 +2,9 @@
 
     python benchmarks/grading.py [--students 20] [--json FILE] [--figure FILE] [--growth 10 100 500]
 
-All grade the same made-up class. Stock nbgrader calls the checks in the student's kernel, as a course would without this
-grader. Each has a start of its own (imports, the first kernel), measured with one student and shown apart; the rest is
-divided by the number of the other students. The rounds are interleaved, and the ratios are of one run.
+All grade the same made-up class. Stock nbgrader calls the checks in the student's kernel, as a course without this
+grader would. Each has a start of its own (imports, the first kernel), measured with one student and shown apart; the
+rest is divided by the number of the other students. The rounds are interleaved, and the ratios are of one run.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def measure(folder: Path, students: int) -> tuple[dict[str, dict[str, float]], d
             costs[name].append((one, many))
             print(f"round {round_ + 1}: {name} {many.wall:.1f} s, with one student {one.wall:.1f} s", flush=True)
     found = {name: scores(course) for name, course in large.items()}
-    for student, points in found["stock"].items():
+    for student in found["stock"]:
         expected = sum(EXPECTED[student.rsplit("-", 1)[0]])
         if any(abs(other[student] - expected) > 1e-9 for other in found.values()):
             # Stock grading runs the student's own code in the check's process: the same notebooks, the same points.

@@ -1575,8 +1575,8 @@ def many_cells(submission: Submission) -> None:
 
 
 def slow_cells(submission: Submission) -> None:
-    """Thirty cells that each stay below the limit for one cell."""
-    notebook(submission).cells[1:1] = [new_code_cell(f"import time; time.sleep(1.5)  # {i}") for i in range(30)]
+    """Ten cells that each stay below the limit for one cell."""
+    notebook(submission).cells[1:1] = [new_code_cell(f"import time; time.sleep(1.5)  # {i}") for i in range(10)]
 
 
 def as_text(change: Callable[[str], str]) -> Place:
@@ -1672,7 +1672,7 @@ TAMPER: dict[str, Attack] = {
         "harm", "2000 cells more", many_cells, honest=True, status=("passed", "tampered", "timeout", "error")
     ),
     "slow_cells": altered(
-        "harm", "30 cells that take 45 s together", slow_cells, honest=True, status=("passed", "timeout", "tampered")
+        "harm", "10 cells that take 15 s together", slow_cells, honest=True, status=("passed", "timeout", "tampered")
     ),
     "nbformat_99": placed(
         "nbformat 99",

@@ -1,0 +1,309 @@
+"""A class graded by one process, by several, by a cluster: the same results, whatever happens on the way."""
+
+import copy
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from nbgrader.api import Gradebook
+
+from autograder.course import Course
+from autograder.exercises import EXERCISES
+from autograder.page import class_page
+from autograder.pools import PoolError, pool
+from autograder.report import Result
+from autograder.results import Outcome, Submission, as_csv, as_gradescope, as_json, from_json
+from examples.make_class import AVERAGED, CELLS, ENDLESS, NOTEBOOKS, TEXTBOOK, find, solved
+from tests.conftest import ROOT
+from tests.test_course import free_port, nbgrader
+
+NAME = NOTEBOOKS[1]
+POINTS = {"a_right": 15, "b_textbook": 14, "c_averages": 5, "d_loops": 0, "e_exits": 0, "f_right": 15, "g_right": 15}
+STATUS = {"b_textbook": "wrong", "c_averages": "wrong", "d_loops": "timeout", "e_exits": "died"}
+EXITS = "import os\ndef product_of_experts(*experts):\n    os._exit(1)\n"
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A course whose students handed in notebook 2 alone, without its figures."""
+    course = tmp_path_factory.mktemp("class") / "course"
+    shutil.copytree(ROOT / "solutions", course / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "nbgrader_config.py", course)
+    nbgrader(course, "generate_assignment", "multiview_vae")
+    answers = {"b_textbook": TEXTBOOK, "c_averages": AVERAGED, "d_loops": ENDLESS, "e_exits": EXITS}
+    assert CELLS["product_of_experts_answer"] == NAME
+    right = solved()
+    for student in POINTS:
+        submission = {NAME: copy.deepcopy(right[NAME])}
+        if student in answers:
+            find(submission, "product_of_experts_answer").source = answers[student]
+        book = submission[NAME]
+        book.cells = [c for c in book.cells if "nbgrader" in c.metadata or c.id == "imports"]
+        folder = course / "submitted" / student / "multiview_vae"
+        folder.mkdir(parents=True)
+        (folder / f"{NAME}.ipynb").write_text(nbformat.writes(book))
+    return course
+
+
+@pytest.fixture
+def course(released, tmp_path):
+    return Path(shutil.copytree(released, tmp_path / "course"))
+
+
+def grade(course, *options):
+    command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", *options]
+    return subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
+
+
+def expect_all(course, url=None):
+    """Expect every student once in the gradebook, with the points and the status of the table above."""
+    with Gradebook(url or f"sqlite:///{course}/gradebook.db", "multiview-vae-lab") as gradebook:
+        submissions = gradebook.assignment_submissions("multiview_vae")
+        assert sorted(s.student.id for s in submissions) == sorted(POINTS)
+        for submission in submissions:
+            grades = [g for n in submission.notebooks for g in n.grades if g.name in EXERCISES]
+            assert sorted(g.name for g in grades) == sorted(EXERCISES)
+            assert sum(g.score for g in grades) == POINTS[submission.student.id], submission.student.id
+    for student in POINTS:
+        entry = json.loads((course / "grades" / "multiview_vae" / f"{student}.json").read_text())
+        (outcome,) = [o for o in entry["outcomes"] if o["exercise"] == "product_of_experts"]
+        assert outcome["status"] == STATUS.get(student, "passed"), outcome
+
+
+def family(pid):
+    """Return the living processes that descend from a process."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def gone(processes):
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def start(course, *options):
+    """Start grading, and return as soon as the first student is graded."""
+    command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", *options]
+    process = subprocess.Popen(command, cwd=course, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    line = process.stderr.readline()
+    assert "/42" in line, line + process.stderr.read()
+    return process
+
+
+def test_two_jobs_earn_what_one_does_and_killed_at_any_moment_the_next_run_grades_the_rest(course):
+    process = start(course, "--jobs", "2")
+    below = family(process.pid)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    assert gone(below)
+    recorded = list((course / "grades" / "multiview_vae").glob("*.json"))
+    assert 1 <= len(recorded) < len(POINTS)
+    again = grade(course, "--jobs", "2")
+    assert again.returncode == 0, again.stderr
+    assert f"{len(recorded)} of them unchanged" in again.stdout
+    expect_all(course)
+    alone = grade(course, "--jobs", "1", "--force")
+    assert alone.returncode == 0, alone.stderr
+    assert "0 of them unchanged" in alone.stdout
+    expect_all(course)
+
+
+def test_ctrl_c_stops_cleanly(course):
+    process = start(course, "--jobs", "2")
+    below = family(process.pid)
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 130
+    assert "the next run grades the rest" in said
+    assert "Traceback" not in said
+    assert gone(below)
+
+
+def test_stock_nbgrader_gives_the_same_scores(course):
+    assert grade(course, "--jobs", "2").returncode == 0
+    kept = {path: path.read_text() for path in (course / "grades" / "multiview_vae").glob("*.json")}
+    (course / "gradebook.db").unlink()
+    nbgrader(course, "generate_assignment", "multiview_vae", "--force")
+    nbgrader(course, "autograde", "multiview_vae", "--force")
+    assert kept == {path: path.read_text() for path in kept}
+    expect_all(course)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """The address of a Dask scheduler with two workers, each a process of its own."""
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    port = free_port()
+    address, processes = f"tcp://127.0.0.1:{port}", []
+    environment = {**os.environ, "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+    log = (tmp_path / "dask.log").open("w")
+    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    worker = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60"]
+    for words in (scheduler, worker, worker):
+        command = [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]]
+        processes.append(
+            subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True)
+        )
+    yield address, processes
+    for process in processes:
+        process.kill()
+        process.wait()
+    log.close()
+
+
+def test_a_cluster_gives_the_same_and_a_lost_worker_costs_a_retry(course, cluster):
+    address, (_, one, _) = cluster
+    process = start(course, "--scheduler", address)
+    one.kill()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(300) == 0, said
+    expect_all(course)
+
+
+def test_a_missing_scheduler_is_named(course):
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    with pytest.raises(PoolError, match="no Dask scheduler answers at tcp://127"), pool(1, "tcp://127.0.0.1:1", wait=1):
+        pass
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many"])
+def test_mistyped_jobs_are_named(course, jobs):
+    result = grade(course, f"--jobs={jobs}")
+    assert result.returncode == 2
+    assert f"{jobs!r} is not a positive whole number" in result.stderr
+
+
+def test_a_postgresql_gradebook(course, tmp_path):
+    pytest.importorskip("psycopg2", reason="the driver psycopg2 is not installed")
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("no PostgreSQL server is installed")
+    data, port = tmp_path / "data", free_port()
+    account = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+    data.mkdir()
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    if account:
+        shutil.chown(data, "nobody")
+    run = {"check": True, "capture_output": True, "cwd": "/"}
+    subprocess.run([*account, found[-1], "-D", data, "-U", "lab", "--auth=trust"], **run)
+    options = f"-p {port} -k {data} -c listen_addresses=127.0.0.1"
+    server = found[-1].with_name("pg_ctl")
+    subprocess.run([*account, server, "-D", data, "-o", options, "-w", "-l", data / "log", "start"], **run)
+    try:
+        subprocess.run([found[-1].with_name("createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "lab", "lab"], **run)
+        url = f"postgresql://lab@127.0.0.1:{port}/lab"
+        with (course / "nbgrader_config.py").open("a") as config:
+            config.write(f"\nc.CourseDirectory.db_url = {url!r}\n")
+        nbgrader(course, "generate_assignment", "multiview_vae", "--force")
+        result = grade(course, "--jobs", "2")
+        assert result.returncode == 0, result.stderr
+        expect_all(course, url)
+    finally:
+        subprocess.run([*account, server, "-D", data, "-m", "immediate", "stop"], **run)
+
+
+def test_a_class_is_graded_in_the_memory_of_a_few(released, monkeypatch):
+    monkeypatch.setattr("autograder.course.MOST_WAITING", 3)
+    monkeypatch.setattr(Course, "_record", lambda self, student, digest, executed: student)
+    seen = []
+
+    class Executor:
+        def submit(self, function, work):
+            from concurrent.futures import Future
+
+            seen.append(work)
+            future = Future()
+            future.set_result({})
+            return future
+
+    waiting = []
+    for _ in Course(released, "multiview_vae").grade_class(sorted(POINTS), Executor(), force=True):
+        waiting.append(len(seen))
+    assert waiting[0] == 3
+    assert len(waiting) == len(POINTS)
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+CHECKS = (
+    Result("good", "passed", 2, 2),
+    Result("bad <b>", "wrong", 0, 1, "got: 1\nlikely cause: a <script>\nhint: no"),
+)
+CLASS = [
+    Submission(
+        "=cmd",
+        "d",
+        (
+            Outcome("paired_dataset", "wrong", 2, 12, CHECKS, seed=3),
+            Outcome("product_of_experts", "died", 0, 15, (Result("one", "died", 0, 15, "It ended."),), seed=4),
+            Outcome("vae_loss", "missing", 0, 15, problem="3_multiview_vae.ipynb was not handed in."),
+        ),
+    ),
+    Submission("zoe", "d", tuple(Outcome(e.name, "passed", e.points, e.points) for e in EXERCISES.values())),
+]
+
+
+def test_json_comes_back():
+    for submission in CLASS:
+        entry = json.loads(json.dumps(as_json(submission)))
+        again = from_json(entry)
+        assert again.outcomes == submission.outcomes
+        assert entry["points"] == submission.points
+        assert entry["outcomes"][0]["reasons"] == list(submission.outcomes[0].reasons)
+        with pytest.raises(ValueError, match="schema 1, not 2"):
+            from_json({**entry, "schema": 1})
+
+
+def test_the_schema_is_documented():
+    text = (ROOT / "docs" / "results.md").read_text()
+    entry = as_json(CLASS[0])
+    for key in {*entry, *entry["outcomes"][0], *entry["outcomes"][0]["checks"][0]}:
+        assert f"`{key}`" in text, key
+
+
+def test_csv_has_points_and_status_and_no_formula():
+    rows = list(csv.DictReader(as_csv(CLASS).splitlines()))
+    assert rows[0]["student"] == "'=cmd"
+    assert (rows[0]["paired_dataset"], rows[0]["paired_dataset_status"]) == ("2", "wrong")
+    assert (rows[1]["points"], rows[1]["of"]) == ("42", "42")
+
+
+def test_gradescope_has_a_test_for_each_check():
+    result = as_gradescope(CLASS[0])
+    assert result["score"] == 2
+    assert [test["score"] for test in result["tests"]] == [2, 0, 0, 0]
+    assert sum(test["max_score"] for test in result["tests"]) == 3 + 15 + 15
+    assert result["tests"][1]["status"] == "failed"
+    assert "likely cause" in result["tests"][1]["output"]
+
+
+def test_the_page_of_a_class():
+    pages = {("zoe", "vae_loss"): "../../feedback/zoe/multiview_vae/3_multiview_vae.html"}
+    page = class_page("lab", CLASS, {"zoe": ["a question"]}, lambda student, e: pages.get((student, e.name)))
+    assert "bad &lt;b&gt;" in page
+    assert "a &lt;script&gt;" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert 'href="../../feedback/zoe/multiview_vae/3_multiview_vae.html"' in page
+    people = page.split("Who needs a human")[1].split("<h2>")[0]
+    assert "product_of_experts died: one (-15): It ended." in people
+    assert "to be graded by hand: a question" in people
+    assert "mean 22" in page
+
+
+def test_the_page_of_nobody():
+    assert "0 submissions" in class_page("lab", [], {}, lambda student, exercise: None)
