@@ -307,6 +307,7 @@ def enter(plan: Plan) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a grader in the background may ignore it
     enter(Plan(**json.loads(sys.argv[1])))
     os.chdir(sys.argv[2])  # not before: it may be open to the new user alone
     os.execvp(sys.argv[3], sys.argv[3:])
