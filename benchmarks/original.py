@@ -31,11 +31,16 @@ class OriginalVAE(MultiViewVAE):  # type: ignore[misc, valid-type]
 def original_objective(
     model: OriginalVAE, x_mnist: Tensor, x_svhn: Tensor, t: float, **weights: float
 ) -> dict[str, Tensor]:
-    """Return the terms of the original lab's loss: the ELBOs of both views, of MNIST alone and of SVHN alone."""
-    joint, mnist, svhn = model.posteriors(x_mnist, x_svhn)
-    z_joint, z_mnist, z_svhn = (model.sample(*posterior) for posterior in (joint, mnist, svhn))
-    views = (model.decode_mnist(z_joint), x_mnist, model.decode_svhn(z_joint), x_svhn)
-    loss, recon_mnist, recon_svhn, kl = vae_loss(*views, *joint, **weights)
-    loss = loss + vae_loss(model.decode_mnist(z_mnist), x_mnist, None, None, *mnist, **weights)[0]
-    loss = loss + vae_loss(None, None, model.decode_svhn(z_svhn), x_svhn, *svhn, **weights)[0]
+    """Return the terms of the original lab's loss: the ELBOs of both views, of MNIST alone and of SVHN alone.
+
+    Three forward passes, each from image to image.
+    """
+    joint, *_ = model.posteriors(x_mnist, x_svhn)
+    z = model.sample(*joint)
+    both = (model.decode_mnist(z), x_mnist, model.decode_svhn(z), x_svhn)
+    loss, recon_mnist, recon_svhn, kl = vae_loss(*both, *joint, **weights)
+    mnist = model.encode_mnist(x_mnist)
+    loss = loss + vae_loss(model.decode_mnist(model.sample(*mnist)), x_mnist, None, None, *mnist, **weights)[0]
+    svhn = model.encode_svhn(x_svhn)
+    loss = loss + vae_loss(None, None, model.decode_svhn(model.sample(*svhn)), x_svhn, *svhn, **weights)[0]
     return {"loss": loss, "MNIST": recon_mnist, "SVHN": recon_svhn, "KL": kl}
