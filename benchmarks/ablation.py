@@ -3,7 +3,8 @@
 python benchmarks/ablation.py [--seeds 3] [--epochs 12] [--full-epochs 36]
 
 Each finished run is kept in docs/ablation.json, and is not run again: interrupt it, and start it again, at will. The
-table and the figure, docs/ablation.md and docs/ablation.png, follow from that file. `LAB_DATA` chooses the data.
+table and the figure, docs/ablation.md and docs/ablation.png, follow from that file; `--seeds 0` only draws them anew.
+`LAB_DATA` chooses the data.
 """
 
 import argparse
@@ -86,10 +87,10 @@ def table(runs: dict[str, Any], rows: dict[str, int]) -> str:
     lines.append("| --- " * (len(columns) + 4) + "|")
     for row, epochs in rows.items():
         found = select(runs, row, epochs)
-        if found:
-            cells = [spread([metrics[name] for metrics in found]) for name in columns]
-            wall, processor = (np.mean([run[name] for run in found]) for name in ("seconds", "processor_seconds"))
-            lines.append(f"| {row} | {epochs} | {len(found)} | {' | '.join(cells)} | {wall:.0f} ({processor:.0f}) |")
+        cells = [spread([run[name] for run in found]) for name in columns]
+        wall, processor = (np.mean([run[name] for run in found]) for name in ("seconds", "processor_seconds"))
+        cells.append(f"{wall:.0f} ({processor:.0f})")
+        lines.append(f"| {row} | {epochs} | {len(found)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -100,7 +101,7 @@ def select(runs: dict[str, Any], row: str, epochs: int) -> list[dict[str, Any]]:
 
 def spread(values: list[float]) -> str:
     """Return mean ± standard deviation over seeds, as text."""
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1) if len(values) > 1 else float('nan'):.3f}"
+    return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
 
 
 def figure(runs: dict[str, Any], rows: dict[str, int]) -> Figure:
@@ -112,9 +113,8 @@ def figure(runs: dict[str, Any], rows: dict[str, int]) -> Figure:
     ):
         for y, (row, epochs) in enumerate(rows.items()):
             values = [metrics[metric] for metrics in select(runs, row, epochs)]
-            if values:
-                axis.barh(y, np.mean(values), height=0.6, color=colour, alpha=0.25)
-                axis.plot(values, [y] * len(values), "o", color=colour, markersize=4)
+            axis.barh(y, np.mean(values), height=0.6, color=colour, alpha=0.25)
+            axis.plot(values, [y] * len(values), "o", color=colour, markersize=4)
         axis.axvline(0.1, color=GREY, linestyle=":", linewidth=1)
         for (name, published), style in zip(PUBLISHED.items(), ("--", "-."), strict=True):
             axis.axvline(published[i], color=GREY, linestyle=style, linewidth=1, label=f"{name}, real data")
@@ -163,7 +163,7 @@ an epoch{EMBEDDED if source == "embedded" else ""}.
 
 
 def main() -> None:
-    """Run what is missing, and write the page and the figure after each run."""
+    """Run what is missing, then write the page and the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12, help="length of every row but the last")
@@ -186,8 +186,9 @@ def main() -> None:
             print(
                 key, {name: round(runs[key][name], 3) for name in METRICS}, f"{runs[key]['seconds']:.0f} s", flush=True
             )
-        write_whole(file.with_suffix(".md"), page(runs, rows, source, len(PairedDataset(*train_views))).encode())
-        figure(runs, rows).savefig(file.with_suffix(".png"), dpi=100, bbox_inches="tight")
+    finished = {row: epochs for row, epochs in rows.items() if select(runs, row, epochs)}
+    write_whole(file.with_suffix(".md"), page(runs, finished, source, len(PairedDataset(*train_views))).encode())
+    figure(runs, finished).savefig(file.with_suffix(".png"), dpi=100, bbox_inches="tight")
 
 
 if __name__ == "__main__":
