@@ -28,11 +28,12 @@ test: setup  ## lint, types, unit tests, release, made-up class, and the solutio
 	pytest --numprocesses 2 --dist loadfile
 	pytest --nbval solutions
 
-train: setup  ## run the full solution and write its figures to results/
+train: setup  ## run the full solution; figures and metrics.json to results/; a killed run resumes
 	mkdir -p results
 	LAB_DATA=$(DATA) LAB_RESULTS=$(CURDIR)/results \
 	  python solutions/execute.py --to results solutions/$(ASSIGNMENT)/3_multiview_vae.ipynb
-	@echo "figures and the executed notebook: $(CURDIR)/results"
+	rm -f results/checkpoint.pt  # the run is whole: the next one starts anew
+	@echo "figures, metrics.json and the executed notebook: $(CURDIR)/results"
 
 solutions: setup  ## execute the solutions and store their outputs
 	python solutions/execute.py solutions/$(ASSIGNMENT)/*.ipynb

@@ -59,19 +59,22 @@ class DigitImages(Dataset[tuple[Any, int]]):
             raise ValueError(f"{len(images)} images but {len(digits)} labels")
         self.images = images
         self.transform = transform
-        self._digits = digits.long()
+        self.digits = digits.long()
 
     def shuffled(self, generator: torch.Generator | None = None) -> Self:
         """Return the same images in random order, so that the same pairing makes new pairs."""
-        order = torch.randperm(len(self), generator=generator)
-        return type(self)(self.images[order], self._digits[order], self.transform)
+        return self.rows(torch.randperm(len(self), generator=generator))
+
+    def rows(self, chosen: slice | Tensor) -> Self:
+        """Return the chosen rows as a view of their own."""
+        return type(self)(self.images[chosen], self.digits[chosen], self.transform)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         image = self.images[index].float() / 255
-        return (image if self.transform is None else self.transform(image)), int(self._digits[index])
+        return (image if self.transform is None else self.transform(image)), int(self.digits[index])
 
 
 class MnistView(DigitImages):
@@ -79,7 +82,7 @@ class MnistView(DigitImages):
 
     def __init__(self, images: Tensor, digits: Tensor, transform: Transform | None = None) -> None:
         super().__init__(images, digits, transform)
-        self.targets = self._digits
+        self.targets = self.digits
 
 
 class SvhnView(DigitImages):
@@ -87,7 +90,7 @@ class SvhnView(DigitImages):
 
     def __init__(self, images: Tensor, digits: Tensor, transform: Transform | None = None) -> None:
         super().__init__(images, digits, transform)
-        self.labels: NDArray[np.int64] = self._digits.numpy()
+        self.labels: NDArray[np.int64] = self.digits.numpy()
 
 
 class Views(NamedTuple):
@@ -119,7 +122,7 @@ def load_views(
     if origin not in SOURCES:
         given = "source" if source else "the environment variable LAB_DATA"
         raise ValueError(f"{given} must be one of {SOURCES}, not {origin!r}")
-    folder = Path(root or os.environ.get("LAB_DATA_DIR") or user_cache_path("multiview-vae-lab")).expanduser()
+    folder = cache_folder(root)
     arrays = _embedded(split, folder) if origin == "embedded" else _torchvision(split, folder)
     mnist, mnist_digits, svhn, svhn_digits = arrays
     return Views(MnistView(mnist, mnist_digits, transform), SvhnView(svhn, svhn_digits, transform))
@@ -131,6 +134,23 @@ def drawn_data() -> Path:
     for split in get_args(Split):
         _embedded(split, folder)
     return folder
+
+
+def hold_out(views: Views, share: float = 0.1) -> tuple[Views, Views]:
+    """Return the views without the last `share` of each, and that part: a validation split, to choose settings on.
+
+    The views come in random order. A scan may lie on both sides in other handwriting, as it never does between training
+    and test: numbers on the validation split are somewhat too good, and serve for comparing.
+    """
+    mnist, svhn = views
+    i, j = (round(len(view) * (1 - share)) for view in views)
+    kept = Views(mnist.rows(slice(i)), svhn.rows(slice(j)))
+    return kept, Views(mnist.rows(slice(i, None)), svhn.rows(slice(j, None)))
+
+
+def cache_folder(root: str | Path | None = None) -> Path:
+    """Return the folder for files: `root`, else `LAB_DATA_DIR`, else the user's cache folder."""
+    return Path(root or os.environ.get("LAB_DATA_DIR") or user_cache_path("multiview-vae-lab")).expanduser()
 
 
 def _embedded(split: Split, folder: Path) -> tuple[Tensor, ...]:

@@ -4,9 +4,8 @@ Every function draws one figure, shows it with its alternative text, and returns
 """
 
 import io
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,9 @@ from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from lab_utils.training import Pairs
+from lab_utils.metrics import Judges, LabelledPairs, MultiViewModel, decode, posteriors, sample
+from lab_utils.results import results_folder
+from lab_utils.training import Pairs, write_whole
 
 MNIST_COLOUR, SVHN_COLOUR, JOINT_COLOUR, GREY = "#0072B2", "#D55E00", "#000000", "#999999"  # Okabe and Ito 2008
 # Ten colours apart for all common kinds of colour vision (Paul Tol's "muted", plus black).
@@ -42,10 +43,9 @@ def show(figure: Figure, name: str, alt: str) -> None:
     """Show a figure with its alternative text; write it to the folder `LAB_RESULTS`, if set, as `name`.png."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Description": alt})
-    folder = os.environ.get("LAB_RESULTS")
+    folder = results_folder()
     if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / f"{name}.png").write_bytes(buffer.getvalue())
+        write_whole(folder / f"{name}.png", buffer.getvalue())
     display(Image(data=buffer.getvalue(), alt=alt))
 
 
@@ -62,16 +62,21 @@ def mosaic(images: Tensor) -> NDArray[np.float32]:
     return rgb.permute(2, 0, 3, 1).reshape(rgb.shape[2], -1, 3).numpy()
 
 
+def _strip(axis: Axes, images: Tensor, label: str = "") -> None:
+    """Fill an axis with images (N, C, 32, 32) side by side, and write `label` to their left."""
+    axis.imshow(mosaic(images), interpolation="nearest")
+    axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+    axis.set_xticks([]), axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+
+
 def show_rows(rows: Mapping[str, Tensor], title: str, name: str, headings: Sequence[object] = ()) -> None:
     """Show rows of images, each (N, 1 or 3, 32, 32) in [0, 1], under a title; `headings` stand over the columns."""
     columns = max(len(images) for images in rows.values())
     figure = Figure(figsize=(0.55 * columns + 1.6, 0.6 * len(rows) + 0.5), layout="constrained")
     figure.suptitle(title, fontsize=11)
     for axis, (label, images) in zip(_axes(figure, len(rows)), rows.items(), strict=True):
-        axis.imshow(mosaic(images), interpolation="nearest")
-        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
-        axis.set_xticks([]), axis.set_yticks([])
-        axis.spines[:].set_visible(False)
+        _strip(axis, images, label)
     top = figure.axes[0]
     for i, heading in enumerate(headings):
         top.text(32 * i + 16, -4, str(heading), ha="center", va="bottom", fontsize=9)
@@ -151,24 +156,135 @@ def show_curves(history: pd.DataFrame) -> None:
     show(figure, "training_curves", f"Training curves over the epochs: {', '.join(map(str, history.columns))}.")
 
 
-def show_tsne(means: Tensor, labels: NDArray[np.int64], *, most: int = 5000, seed: int = 0) -> None:
-    """Show the t-SNE of latent means (N, D), coloured by digit (N,); at most `most` points."""
-    n = min(len(means), most)
+def show_cross_domain(
+    model: MultiViewModel, judges: Judges, pairs: LabelledPairs, draws: int = 4, name: str = "cross_domain"
+) -> None:
+    """Show, for one pair of each digit, `draws` images of the other view drawn from each view alone.
+
+    In the corner of each drawn image stands the digit that the view's judge reads there, in a box where it is wrong.
+    """
+    chosen = [int((pairs.labels == digit).nonzero()[0][0]) for digit in range(10)]
+    ten = LabelledPairs(pairs.mnist[chosen], pairs.svhn[chosen], pairs.labels[chosen])
+    given = posteriors(model, ten)
+    figure = Figure(figsize=(12.6, 0.6 * (draws + 1) + 0.9), layout="constrained")
+    axes = np.array(_axes(figure, draws + 1, 2)).reshape(draws + 1, 2)
+    right = 0
+    for column, (source, target) in zip(axes.T, (("mnist", "svhn"), ("svhn", "mnist")), strict=True):
+        _strip(column[0], getattr(ten, source), f"{source.upper()}\ngiven")
+        column[0].set_title(f"{target.upper()} drawn from {source.upper()} alone", fontsize=10)
+        for axis in column[1:]:
+            images = decode(model, sample(given[source]))[target]
+            _strip(axis, images, f"{target.upper()}\ndrawn" if axis is column[1] else "")
+            for i, (read, digit) in enumerate(zip(getattr(judges, target).read(images), ten.labels, strict=True)):
+                right += int(read == digit)
+                box = {"facecolor": "white" if read == digit else SVHN_COLOUR, "edgecolor": "none", "pad": 0.8}
+                colour = "black" if read == digit else "white"
+                axis.text(32 * i + 30, 30, str(read), ha="right", va="bottom", fontsize=7, color=colour, bbox=box)
+    figure.suptitle(
+        f"In {right} of {20 * draws} draws a classifier reads the given digit (boxed where not)", fontsize=11
+    )
+    alt = (
+        "Two grids of images. Above, one given image of each digit; below, draws of the other view with the digit read."
+    )
+    show(figure, name, alt)
+
+
+def show_interpolation(
+    model: MultiViewModel,
+    pairs: LabelledPairs,
+    ends: Sequence[tuple[int, int]] = ((1, 7), (3, 8), (4, 9)),
+    steps: int = 11,
+) -> None:
+    """Show both views on the straight line between the joint means of a pair of one digit and a pair of another."""
+    means = posteriors(model, pairs)["joint"][0]  # (N, D)
+    weight = torch.linspace(0, 1, steps, device=means.device)[:, None]
+    figure = Figure(figsize=(0.55 * steps + 1.2, 1.25 * len(ends) + 0.5), layout="constrained")
+    figure.suptitle("Between two digits both views turn from one into the other together", fontsize=11)
+    axes = iter(_axes(figure, 2 * len(ends)))
+    for start, end in ends:
+        first, last = (means[int((pairs.labels == digit).nonzero()[0][1])] for digit in (start, end))
+        drawn = decode(model, (1 - weight) * first + weight * last)
+        _strip(next(axes), drawn["mnist"], f"{start} to {end}")
+        _strip(next(axes), drawn["svhn"])
+    show(
+        figure,
+        "interpolation",
+        "Rows of images in pairs, handwriting above house numbers, changing from left to right.",
+    )
+
+
+def show_dimensions(
+    model: MultiViewModel, pairs: LabelledPairs, shared: int, digit: int = 5, steps: int = 9, reach: float = 2.5
+) -> None:
+    """Show what each latent dimension does: it goes from -reach to reach, and the others stay at the joint mean.
+
+    A dimension stands in the columns of the views that it changes; the first `shared` are named so. The pair is the one
+    of that digit whose house number has most contrast.
+    """
+    contrast = pairs.svhn.flatten(1).std(1) * torch.from_numpy(pairs.labels == digit)
+    start = posteriors(model, pairs)["joint"][0][int(contrast.argmax())]  # (D,)
+    size = len(start)
+    z = start.repeat(size, steps, 1)  # (D, steps, D)
+    z[range(size), :, range(size)] = torch.linspace(-reach, reach, steps, device=start.device)
+    drawn = decode(model, z.flatten(0, 1))
+    columns = {view: images.unflatten(0, (size, steps)) for view, images in drawn.items()}  # (D, steps, C, 32, 32)
+    changed = {view: [d for d in range(size) if images[d].std(0).max() > 1e-3] for view, images in columns.items()}
+    rows = max(1, *map(len, changed.values()))
+    figure = Figure(figsize=(1.02 * steps + 1.6, 0.5 * rows + 0.7), layout="constrained")
+    figure.suptitle("Shared dimensions change both views, own dimensions one", fontsize=11)
+    axes = np.array(_axes(figure, rows, 2)).reshape(rows, 2)
+    for column, (view, images), colour in zip(axes.T, columns.items(), (MNIST_COLOUR, SVHN_COLOUR), strict=True):
+        column[0].set_title(view.upper(), fontsize=10)
+        for axis, d in zip_longest(column, changed[view]):
+            if d is None:
+                axis.set_visible(False)
+                continue
+            _strip(axis, images[d], f"shared {d}" if d < shared else f"own {d}")
+            axis.yaxis.label.set_color(JOINT_COLOUR if d < shared else colour)
+    alt = "Two columns of image rows, one row for each latent dimension that changes the view, from low to high values."
+    show(figure, "dimensions", alt)
+
+
+def show_tsne(
+    means: Mapping[str, Tensor], labels: NDArray[np.int64], title: str, *, most: int = 400, seed: int = 0
+) -> None:
+    """Show latent means, each (N, D) under its name, in one t-SNE, coloured by digit (N,), with a marker for each name.
+
+    At most `most` rows of each, spread evenly.
+    """
+    n = min(len(labels), most)
+    spread = np.linspace(0, len(labels) - 1, n).astype(int)  # pairs may be sorted by digit
+    digits = labels[spread]
+    stacked = torch.cat([rows[spread] for rows in means.values()]).detach().cpu().numpy()
     # The perplexity must stay below the number of points; 30 is scikit-learn's default.
-    projection = TSNE(perplexity=min(30, (n - 1) / 3), init="pca", random_state=seed)
-    points = projection.fit_transform(means[:n].detach().cpu().numpy())
-    figure = Figure(figsize=(5.6, 5), layout="constrained")
+    projection = TSNE(perplexity=min(30, (len(stacked) - 1) / 3), init="pca", random_state=seed)
+    points = projection.fit_transform(stacked).reshape(len(means), n, 2)
+    figure = Figure(figsize=(7.2, 5.6), layout="constrained")
     (axis,) = _axes(figure)
     colours = ListedColormap(DIGIT_COLOURS)
-    x, y = points.T
-    axis.scatter(x, y, c=labels[:n], cmap=colours, vmin=-0.5, vmax=9.5, s=6, alpha=0.7, linewidths=0)
-    for digit in np.unique(labels[:n]).tolist():
-        mine = points[labels[:n] == digit]
+    markers = (("o", 9), ("^", 11), ("s", 9))
+    for (name, marked), (marker, size) in zip(zip(means, points, strict=True), markers, strict=False):
+        axis.scatter(
+            marked[:, 0],
+            marked[:, 1],
+            s=size,
+            c=digits,
+            cmap=colours,
+            vmin=-0.5,
+            vmax=9.5,
+            marker=marker,
+            alpha=0.65,
+            linewidths=0,
+        )
+        axis.scatter([], [], c=GREY, marker=marker, s=25, label=name)  # for the legend, in no digit's colour
+    for digit in np.unique(digits).tolist():
+        mine = points[:, digits == digit].reshape(-1, 2)
         # The label stands where the digit is densest: a digit may have several clusters, and nothing between them.
         distances = np.sort(np.linalg.norm(mine[:, None] - mine[None], axis=-1), axis=1)
         x_label, y_label = mine[distances[:, min(10, len(mine) - 1)].argmin()]
         box = {"facecolor": "white", "edgecolor": DIGIT_COLOURS[digit], "boxstyle": "circle,pad=0.2"}
         axis.text(x_label, y_label, str(digit), ha="center", va="center", fontsize=10, bbox=box)
-    axis.set(xticks=[], yticks=[], title=f"t-SNE of the joint latent means of {n} held-out pairs")
+    axis.set(xticks=[], yticks=[], title=title)
     axis.spines[:].set_visible(False)
-    show(figure, "tsne", "Scatter plot of latent means in two dimensions, coloured and labelled by digit.")
+    axis.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    show(figure, "tsne", f"Scatter plot in two dimensions, coloured by digit; markers: {', '.join(means)}.")

@@ -1,11 +1,210 @@
-"""How good a latent space is."""
+"""How good a multi-view model is: coherence read by independent classifiers, linear probes, ELBO terms.
+
+Everything takes any `MultiViewModel` and held-out pairs. Where MultiVae (Senellart et al. 2025) has the same
+metric, the docstring says how the two relate.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
+
+from lab_utils.data import DigitImages, Views, cache_folder
+from lab_utils.training import CheckpointError, autocast, load_state, save_state, to_float, training_length
+
+Gaussian = tuple[Tensor, Tensor]  # mean and log-variance, each (N, D)
+POSTERIORS = ("joint", "mnist", "svhn")
+CHUNK = 500  # images at a time, so that a large test set fits into memory
+
+
+class MultiViewModel(Protocol):
+    """The lab's model, as far as the metrics know it. A decoder maps z (N, D) to images (N, C, 32, 32) in (0, 1)."""
+
+    decode_mnist: Callable[[Tensor], Tensor]
+    decode_svhn: Callable[[Tensor], Tensor]
+    training: bool
+
+    def posteriors(self, x_mnist: Tensor, x_svhn: Tensor, /) -> tuple[Gaussian, Gaussian, Gaussian]:
+        """Return the joint, the MNIST and the SVHN posterior of images (N, C, 32, 32)."""
+        ...
+
+    def train(self, mode: bool = True, /) -> Any: ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+
+class LabelledPairs(NamedTuple):
+    """Pairs as tensors, as `lab_utils.training.stack_pairs` returns them."""
+
+    mnist: Tensor  # (N, 1, 32, 32), float32 in [0, 1]
+    svhn: Tensor  # (N, 3, 32, 32), float32 in [0, 1]
+    labels: NDArray[np.int64]  # (N,)
+
+
+class Judge(NamedTuple):
+    """A frozen classifier of one view that has seen real images and labels only, never a generated image."""
+
+    network: nn.Sequential
+    accuracy: float  # on the view's own test images
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> NDArray[np.int64]:
+        """Return the digit (N,) that the classifier reads in images (N, C, 32, 32)."""
+        chunks = [self.network(chunk).argmax(1) for chunk in images.split(CHUNK)]
+        digits: NDArray[np.int64] = torch.cat(chunks).cpu().numpy()
+        return digits
+
+
+class Judges(NamedTuple):
+    """One judge for each view."""
+
+    mnist: Judge
+    svhn: Judge
+
+
+class Coherence(NamedTuple):
+    """The share (0..1) of generated images in which a judge reads the digit that was given."""
+
+    micro: float  # of all images
+    per_class: tuple[float, ...]  # of the images of each given digit 0..9; NaN for a digit that was never given
+
+    @property
+    def macro(self) -> float:
+        """The mean over the digits that were given: what MultiVae's CoherenceEvaluator reports."""
+        return float(np.nanmean(self.per_class))
+
+
+def load_judges(train: Views, test: Views, device: str | torch.device = "cpu") -> Judges:
+    """Return a judge for each view, trained on `train` and scored on `test`.
+
+    The first call trains them, about a minute on two cores, from a seed of their own, and keeps them in the cache
+    folder; torch's global generator is left as it was. With `LAB_STEPS` set they train a few steps only, are worth
+    nothing, and are not kept.
+    """
+    mnist, svhn = (_load_judge(*views, torch.device(device)) for views in zip(train, test, strict=True))
+    return Judges(mnist, svhn)
+
+
+def _load_judge(train: DigitImages, test: DigitImages, device: torch.device) -> Judge:
+    whole = (6, len(train) // 100)
+    epochs, steps = training_length(*whole)
+    # What decides about the weights: the images, the labels and the code.
+    key = hashlib.sha256((inspect.getsource(_classifier) + inspect.getsource(_train_classifier)).encode())
+    key.update(train.images.numpy().tobytes() + train.digits.numpy().tobytes())
+    path = cache_folder() / f"judge-{type(train).__name__}-{key.hexdigest()[:12]}.pt"
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        network = _classifier(train.images.shape[1]).to(device)
+        try:
+            network.load_state_dict(load_state(path))
+        except (FileNotFoundError, CheckpointError):
+            _train_classifier(network, train, epochs, steps)
+            if (epochs, steps) == whole:
+                with suppress(OSError):  # a read-only or full disk costs a minute at the next start, nothing else
+                    save_state(path, network.state_dict())
+    judge = Judge(network.to(memory_format=torch.channels_last).eval().requires_grad_(False), float("nan"))
+    read = judge.read(to_float(test.images.to(device)))
+    return judge._replace(accuracy=float((read == test.digits.numpy()).mean()))
+
+
+def _classifier(channels: int) -> nn.Sequential:
+    """Return a plain convolutional network from images (N, C, 32, 32) to logits (N, 10)."""
+    layers: list[nn.Module] = []
+    for width_in, width in ((channels, 32), (32, 64), (64, 96)):  # each halves the side: 32, 16, 8, 4
+        layers += [nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(96 * 4 * 4, 10))
+
+
+def _train_classifier(network: nn.Sequential, train: DigitImages, epochs: int, steps: int) -> None:
+    device = next(network.parameters()).device
+    images, digits = train.images.to(device), train.digits.to(device)
+    network.to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.Adam(network.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=epochs * steps)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(train)).to(device).split(100)[:steps]:
+            with autocast(device):
+                logits = network(to_float(images[rows]))
+            loss = F.cross_entropy(logits.float(), digits[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+
+
+def sample(posterior: Gaussian) -> Tensor:
+    """Draw z (N, D) from N(mu, exp(logvar)), one for each row."""
+    mu, logvar = posterior
+    return mu + (logvar / 2).exp() * torch.randn_like(mu)
+
+
+@contextmanager
+def _evaluating(model: MultiViewModel) -> Iterator[torch.device]:
+    """Put the model into evaluation mode, without gradients, and give its device."""
+    training = model.training
+    model.train(False)
+    with torch.no_grad():
+        yield next(model.parameters()).device
+    model.train(training)
+
+
+def posteriors(model: MultiViewModel, pairs: LabelledPairs) -> dict[str, Gaussian]:
+    """Return the joint, MNIST and SVHN posterior of pairs, each (mu, logvar) of shape (N, D), by name."""
+    with _evaluating(model) as device:
+        chunks = zip(pairs.mnist.split(CHUNK), pairs.svhn.split(CHUNK), strict=True)
+        parts = [model.posteriors(x_mnist.to(device), x_svhn.to(device)) for x_mnist, x_svhn in chunks]
+    gaussians = [tuple(map(torch.cat, zip(*posterior, strict=True))) for posterior in zip(*parts, strict=True)]
+    return {name: (mu, logvar) for name, (mu, logvar) in zip(POSTERIORS, gaussians, strict=True)}
+
+
+def decode(model: MultiViewModel, z: Tensor) -> dict[str, Tensor]:
+    """Return both views drawn from each z (N, D): {"mnist": (N, 1, 32, 32), "svhn": (N, 3, 32, 32)}."""
+    with _evaluating(model):
+        return {
+            view: torch.cat([decoder(chunk) for chunk in z.split(CHUNK)])
+            for view, decoder in (("mnist", model.decode_mnist), ("svhn", model.decode_svhn))
+        }
+
+
+def coherence(read: NDArray[np.int64], labels: NDArray[np.int64]) -> Coherence:
+    """Return how often the digits (N,) read in generated images are the labels (N,) of the images they came from."""
+    right = read == labels
+    per_class = (right[labels == digit] for digit in range(10))
+    return Coherence(float(right.mean()), tuple(float(r.mean()) if len(r) else float("nan") for r in per_class))
+
+
+def cross_coherence(model: MultiViewModel, judges: Judges, pairs: LabelledPairs) -> dict[str, Coherence]:
+    """Return the coherence of each view drawn from the posterior of one view: "mnist_to_svhn" and so on.
+
+    One z is drawn for each input, and one image of either view from it, as MultiVae does by default; MultiVae reports
+    the macro average. "mnist_to_mnist" and "svhn_to_svhn" say whether a view rebuilt from itself stays recognisable.
+    """
+    given = posteriors(model, pairs)
+    results = {}
+    for source in ("mnist", "svhn"):
+        drawn = decode(model, sample(given[source]))
+        for target, judge in judges._asdict().items():
+            results[f"{source}_to_{target}"] = coherence(judge.read(drawn[target]), pairs.labels)
+    return results
+
+
+def joint_coherence(model: MultiViewModel, judges: Judges, dimensions: int, draws: int = 10_000) -> float:
+    """Return the share (0..1) of draws z ~ N(0, I) whose two views are read as the same digit, as MultiVae does.
+
+    A model that draws but one digit would score 1, too.
+    """
+    drawn = decode(model, torch.randn(draws, dimensions, device=next(model.parameters()).device))
+    return float((judges.mnist.read(drawn["mnist"]) == judges.svhn.read(drawn["svhn"])).mean())
 
 
 def linear_probe(train: Tensor, train_labels: NDArray[np.int64], test: Tensor, test_labels: NDArray[np.int64]) -> float:
@@ -17,3 +216,70 @@ def linear_probe(train: Tensor, train_labels: NDArray[np.int64], test: Tensor, t
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     classifier.fit(train.detach().cpu().numpy(), train_labels)
     return float(classifier.score(test.detach().cpu().numpy(), test_labels))
+
+
+def active_dimensions(mu: Tensor, threshold: float = 0.01) -> int:
+    """Return how many dimensions of posterior means (N, D) vary with the input: variance above `threshold`.
+
+    Burda, Grosse and Salakhutdinov 2016, section 5.2.
+    """
+    return int((mu.var(0) > threshold).sum())
+
+
+def kl_per_dimension(posterior: Gaussian) -> Tensor:
+    """Return KL(q || N(0, 1)) of each dimension (D,), in nats, mean over the inputs."""
+    mu, logvar = posterior
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean(0)
+
+
+def elbo_terms(model: MultiViewModel, pairs: LabelledPairs) -> dict[str, dict[str, float]]:
+    """Return the terms of the ELBO under each posterior: {"joint": {"mnist": ..., "svhn": ..., "kl": ...}, ...}.
+
+    One z is drawn for each pair. "mnist" is the binary cross entropy in nats, "svhn" the squared error, both summed
+    over pixels, "kl" in nats, all mean over the pairs, unweighted. Under the posterior of one view the other view's
+    term is the error of a guess that knows one view only.
+    """
+    terms = {}
+    for name, posterior in posteriors(model, pairs).items():
+        drawn = decode(model, sample(posterior))
+        mnist = F.binary_cross_entropy(drawn["mnist"], pairs.mnist.to(drawn["mnist"].device), reduction="sum")
+        svhn = F.mse_loss(drawn["svhn"], pairs.svhn.to(drawn["svhn"].device), reduction="sum")
+        n, kl = len(pairs.labels), kl_per_dimension(posterior).sum()
+        terms[name] = {"mnist": float(mnist) / n, "svhn": float(svhn) / n, "kl": float(kl)}
+    return terms
+
+
+def evaluate(
+    model: MultiViewModel,
+    judges: Judges,
+    train: LabelledPairs,
+    test: LabelledPairs,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return every metric of the model on held-out pairs; the linear classifiers are fitted on `train`.
+
+    Coherences by name (micro; `macro` and `per_class` beside), `joint` of that many draws, `linear_probe` (of the joint
+    mean) and `linear_probes` (of each posterior's mean), `elbo_terms`, `active_dimensions`, and `judges`, the accuracy
+    of the classifiers, above which no coherence means anything. `seed` fixes what is drawn; the global generator stays
+    as it was.
+    """
+    device = next(model.parameters()).device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        known, held_out = posteriors(model, train), posteriors(model, test)
+        cross = cross_coherence(model, judges, test)
+        probes = {
+            name: linear_probe(known[name][0], train.labels, held_out[name][0], test.labels) for name in POSTERIORS
+        }
+        return {
+            **{name: value.micro for name, value in cross.items()},
+            "joint": joint_coherence(model, judges, dimensions=held_out["joint"][0].shape[1], draws=draws),
+            "linear_probe": probes["joint"],
+            "linear_probes": probes,
+            "macro": {name: value.macro for name, value in cross.items()},
+            "per_class": {name: list(value.per_class) for name, value in cross.items()},
+            "elbo_terms": elbo_terms(model, test),
+            "active_dimensions": {name: active_dimensions(mu) for name, (mu, _) in held_out.items()},
+            "judges": {view: judge.accuracy for view, judge in judges._asdict().items()},
+        }

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lab_utils import figures
-from lab_utils.metrics import linear_probe
 from lab_utils.training import stack_pairs
+from tests.test_metrics import JUDGES, Toy, toy_pairs
 
 
 @pytest.fixture
@@ -17,6 +17,7 @@ def shown(monkeypatch):
     return images
 
 
+LABELLED = toy_pairs()
 PAIRS = [(torch.rand(1, 32, 32), torch.rand(3, 32, 32), i % 10) for i in range(30)]
 
 
@@ -32,7 +33,13 @@ PAIRS = [(torch.rand(1, 32, 32), torch.rand(3, 32, 32), i % 10) for i in range(3
         (lambda: figures.show_product_1d((0, 1, 3, 0.5), (0, 1, 0, 1)), "product"),
         (lambda: figures.show_product_2d(), "ellipse"),
         (lambda: figures.show_curves(pd.DataFrame({"loss": [3.0, 2.0], "KL": [1.0, 2.0]})), "loss, KL"),
-        (lambda: figures.show_tsne(torch.randn(40, 20), np.arange(40) % 10), "digit"),
+        (
+            lambda: figures.show_tsne({"a": torch.randn(40, 6), "b": torch.randn(40, 6)}, np.arange(40) % 10, "T"),
+            "a, b",
+        ),
+        (lambda: figures.show_cross_domain(Toy(), JUDGES, LABELLED), "digit read"),
+        (lambda: figures.show_interpolation(Toy(), LABELLED), "handwriting above house numbers"),
+        (lambda: figures.show_dimensions(Toy(), LABELLED, shared=1), "each latent dimension"),
     ],
 )
 def test_figures_are_shown_with_alternative_text_and_written(draw, alt, shown, tmp_path, monkeypatch):
@@ -60,17 +67,32 @@ def test_mosaic_puts_images_side_by_side():
     assert picture[:, 32:].min() == 1
 
 
-def test_linear_probe_reads_what_is_linear_and_not_what_is_absent():
-    generator = torch.Generator().manual_seed(0)
-    labels = np.arange(600) % 10
-    means = torch.eye(20)[labels] + 0.1 * torch.randn(600, 20, generator=generator)
-    assert linear_probe(means[:400], labels[:400], means[400:], labels[400:]) == 1.0
-    noise = torch.randn(600, 20, generator=generator)
-    assert linear_probe(noise[:400], labels[:400], noise[400:], labels[400:]) < 0.3
-
-
 def test_stack_pairs_keeps_the_order():
     mnist, svhn, labels = stack_pairs(PAIRS)
     assert torch.equal(mnist[7], PAIRS[7][0])
     assert torch.equal(svhn[7], PAIRS[7][1])
     assert labels.tolist() == [label for _, _, label in PAIRS]
+
+
+def test_stack_pairs_spreads_what_it_leaves_out():
+    _, _, labels = stack_pairs([(torch.zeros(1), torch.zeros(1), i) for i in range(30)], most=3)
+    assert labels.tolist() == [0, 14, 29]
+
+
+def test_the_title_counts_the_draws_in_which_the_judge_reads_the_given_digit(monkeypatch):
+    titles = []
+    monkeypatch.setattr(figures, "show", lambda figure, name, alt: titles.append(figure.get_suptitle()))
+    torch.manual_seed(0)
+    figures.show_cross_domain(Toy(), JUDGES, LABELLED, draws=3)
+    figures.show_cross_domain(Toy(blind=("mnist",)), JUDGES, LABELLED, draws=3)
+    counts = [int(title.split()[1]) for title in titles]
+    assert counts[0] == 60
+    assert 30 <= counts[1] < 50  # one direction of two is right, the other by chance
+
+
+def test_dimensions_stand_under_the_views_they_change(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "show", lambda figure, name, alt: drawn.append(figure))
+    figures.show_dimensions(Toy(), LABELLED, shared=1)
+    shown = [axis.get_ylabel() for axis in drawn[0].axes if axis.get_visible()]
+    assert shown == ["shared 0", "shared 0"]  # z[1] changes nothing in this model

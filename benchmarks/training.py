@@ -1,0 +1,211 @@
+"""How fast does it train? The notebook's loop, a loop like the original lab's, and MultiVae's trainer, in one run.
+
+python benchmarks/training.py [--steps 360] [--elbo -650] [--threads 1] [--json FILE]
+
+The three take turns of 30 steps, with the same encoders, decoders, batch size and threads, so that what else the
+machine does hits all alike. Between the turns, outside the clock, stands the ELBO of held-out pairs. MultiVae takes
+part if it is installed; it is no dependency of this project.
+"""
+
+import argparse
+import json
+import logging
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from original import (
+    MultiViewVAE,
+    OriginalVAE,
+    PairedDataset,
+    Recipe,
+    objective,
+    original_objective,
+    product_of_experts,
+    train,
+)
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from lab_utils import load_views
+from lab_utils.data import DigitImages, Views, hold_out
+from lab_utils.metrics import LabelledPairs, elbo_terms
+from lab_utils.training import PairBatches, autocast, stack_pairs
+
+BATCH, TURN = 64, 30
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+WEIGHT = Recipe().svhn_weight
+Turns = Iterator[Any]  # each `next` trains for TURN steps
+
+
+class PillowView(Dataset[tuple[Any, int]]):
+    """A view as torchvision's datasets give it: each item an image of Pillow's, put through transforms one by one."""
+
+    def __init__(self, view: DigitImages) -> None:
+        self.labels = view.digits.numpy()
+        self.images = [Image.fromarray(image.permute(1, 2, 0).squeeze(2).numpy()) for image in view.images]
+        self.transform = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self.transform(self.images[index]), int(self.labels[index])
+
+
+def original(views: Views, steps: int) -> tuple[nn.Module, Turns]:
+    """Return model and turns of a loop like the original lab's: images one by one through Pillow, three passes."""
+    model = OriginalVAE().to(DEVICE)
+    optimizer = torch.optim.Adam(model.parameters())
+    pairs = PairedDataset(*map(PillowView, views))
+
+    def turns() -> Turns:
+        taken = 0
+        while True:
+            for x_mnist, x_svhn, _ in DataLoader(pairs, BATCH, shuffle=True, drop_last=True):
+                model.train()
+                optimizer.zero_grad()
+                terms = original_objective(model, x_mnist.to(DEVICE), x_svhn.to(DEVICE), 0.0, svhn_weight=WEIGHT)
+                terms["loss"].backward()
+                optimizer.step()
+                taken += 1
+                if taken % TURN == 0:
+                    yield {name: term.item() for name, term in terms.items()}
+
+    return model, turns()
+
+
+def ours(views: Views, steps: int) -> tuple[nn.Module, Turns]:
+    """Return model and turns of the notebook's loop, the whole recipe over `steps` steps."""
+    model = MultiViewVAE(product_of_experts).to(DEVICE, memory_format=torch.channels_last)
+    batches = PairBatches(PairedDataset, views, BATCH, DEVICE)
+    return model, train(model, batches, steps // TURN, TURN, partial(objective, recipe=Recipe()))
+
+
+def multivae(views: Views, steps: int) -> tuple[nn.Module, Turns]:
+    """Return model and turns of MultiVae's trainer with its MVAE (Wu and Goodman 2018): the ELBOs of `original`."""
+    from multivae.data.datasets import MultimodalBaseDataset
+    from multivae.models import MVAE, MVAEConfig
+    from multivae.models.base import BaseDecoder, BaseEncoder
+    from multivae.trainers import BaseTrainer, BaseTrainerConfig
+    from pythae.models.base.base_utils import ModelOutput
+
+    class Encoder(BaseEncoder):
+        def __init__(self, encoder: nn.Module) -> None:
+            super().__init__()
+            self.latent_dim, self.encoder = 20, encoder
+
+        def forward(self, x: torch.Tensor) -> Any:
+            mu, logvar = self.encoder(x)
+            return ModelOutput(embedding=mu, log_covariance=logvar)
+
+    class Decoder(BaseDecoder):
+        def __init__(self, decoder: nn.Module, logits: bool) -> None:
+            super().__init__()
+            self.latent_dim, self.decoder, self.logits = 20, decoder, logits
+
+        def forward(self, z: torch.Tensor) -> Any:
+            image = self.decoder(z)
+            return ModelOutput(reconstruction=image.logit(1e-6) if self.logits else image)
+
+    logging.disable(logging.INFO)
+    torch.distributions.Distribution.set_default_validate_args(False)  # grey pixels are no coin tosses
+    shell = MultiViewVAE(product_of_experts, shared=20, mnist_own=0)
+    config = MVAEConfig(
+        n_modalities=2,
+        latent_dim=20,
+        input_dims={"mnist": (1, 32, 32), "svhn": (3, 32, 32)},
+        decoders_dist={"mnist": "bernoulli", "svhn": "normal"},
+        decoder_dist_params={"svhn": {"scale": (2 * WEIGHT) ** -0.5}},
+        use_subsampling=True,
+        warmup=0,
+        k=0,
+    )
+    encoders = {"mnist": Encoder(shell.encode_mnist), "svhn": Encoder(shell.encode_svhn)}
+    decoders = {"mnist": Decoder(shell.decode_mnist, True), "svhn": Decoder(shell.decode_svhn, False)}
+    mnist, svhn, labels = stack_pairs(PairedDataset(*views))
+    data = MultimodalBaseDataset({"mnist": mnist, "svhn": svhn}, torch.from_numpy(labels))
+    settings = BaseTrainerConfig(
+        output_dir=tempfile.mkdtemp(), per_device_train_batch_size=BATCH, learning_rate=1e-3, drop_last=True
+    )
+    trainer = BaseTrainer(MVAE(config, encoders=encoders, decoders=decoders), data, training_config=settings)
+
+    def turns() -> Turns:
+        loader = trainer.train_loader
+        for turn in range(1, steps // TURN + 1):
+            rows = torch.randperm(len(data))[: TURN * BATCH].tolist()
+            trainer.train_loader = DataLoader(data, sampler=rows, batch_size=BATCH, collate_fn=loader.collate_fn)
+            yield trainer.train_step(turn)
+
+    return shell, turns()
+
+
+def measure(ways: dict[str, Any], views: Views, steps: int) -> dict[str, list[tuple[float, float]]]:
+    """Return for each way, after each turn, its seconds so far and the ELBO of held-out pairs (nats)."""
+    train_views, validation = hold_out(views)
+    pairs = LabelledPairs(*stack_pairs(PairedDataset(*validation)))
+    running = {}
+    for name, way in ways.items():
+        torch.manual_seed(0)
+        running[name] = way(train_views, steps)
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for _ in range(steps // TURN):
+        for name, (model, turns) in running.items():
+            started = time.perf_counter()
+            next(turns)
+            if DEVICE == "cuda":
+                torch.cuda.synchronize()
+            seconds = time.perf_counter() - started + (measured[name][-1][0] if measured[name] else 0.0)
+            terms = elbo_terms(model, pairs)["joint"]
+            measured[name].append((seconds, -(terms["mnist"] + WEIGHT * terms["svhn"] + terms["kl"])))
+    return measured
+
+
+def main() -> None:
+    """Measure, print, and write pairs per second if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=360, help="training steps of each way, a multiple of 30")
+    parser.add_argument(
+        "--elbo", type=float, default=-650.0, help="how long until held-out pairs have this ELBO (nats)"
+    )
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path, help="write pairs per second to this file")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    ways = {"original": original, "ours": ours} | ({"multivae": multivae} if find_spec("multivae") else {})
+    measured = measure(ways, load_views("train"), options.steps)
+
+    name = torch.cuda.get_device_name() if DEVICE == "cuda" else platform.processor() or platform.machine()
+    versions = {"torch": torch.__version__}
+    for package in ("torchvision", "multivae"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    with autocast(DEVICE):
+        arithmetic = "bfloat16" if torch.is_autocast_enabled(DEVICE) else "float32"
+    print(f"{name}, {options.threads} thread(s), batch {BATCH}; ours {arithmetic}, channels-last; the others float32")
+    print(", ".join(f"{package} {number}" for package, number in versions.items()))
+    rates = {}
+    for way, points in measured.items():
+        rates[way] = TURN * BATCH * len(points) / points[-1][0]
+        reached = next((f"{seconds:.1f} s" for seconds, elbo in points if elbo >= options.elbo), "not reached")
+        last = f"last {points[-1][1]:.0f}"
+        print(f"{way:9} {rates[way]:7.0f} pairs/s   ELBO {options.elbo:.0f} after {reached}   {last}")
+    for way in ways:
+        print(f"ours / {way:9} {rates['ours'] / rates[way]:5.2f}")
+    if options.json:
+        options.json.write_text(json.dumps(rates, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The metrics know a good model from a bad one, one view from the other, and chance from skill."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from lab_utils import load_views
+from lab_utils.data import hold_out
+from lab_utils.metrics import (
+    Judge,
+    Judges,
+    LabelledPairs,
+    active_dimensions,
+    coherence,
+    cross_coherence,
+    decode,
+    elbo_terms,
+    evaluate,
+    joint_coherence,
+    linear_probe,
+    load_judges,
+    posteriors,
+)
+
+
+class Reader(nn.Module):
+    """A classifier of images whose brightness is their digit: (digit + 1/2) / 10."""
+
+    def forward(self, images):
+        return -(images.mean((1, 2, 3))[:, None] * 10 - 0.5 - torch.arange(10.0)).abs()  # (N, 10)
+
+
+JUDGES = Judges(Judge(nn.Sequential(Reader()), 1.0), Judge(nn.Sequential(Reader()), 1.0))
+
+
+class Toy(nn.Module):
+    """A model that writes the digit into z[0]: (digit - 4.5) / 2. Each of its parts can be broken."""
+
+    def __init__(self, blind=(), deaf=()):
+        super().__init__()
+        self.blind, self.deaf = blind, deaf  # views whose encoder, whose decoder knows nothing of the digit
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def encode(self, view, x):
+        brightness = x.mean((1, 2, 3)) if view not in self.blind else torch.rand(len(x))
+        return torch.stack([(brightness * 10 - 5) / 2, torch.zeros(len(x))], 1), torch.full((len(x), 2), -12.0)
+
+    def posteriors(self, x_mnist, x_svhn):
+        mnist, svhn = self.encode("mnist", x_mnist), self.encode("svhn", x_svhn)
+        return mnist, mnist, svhn
+
+    def draw(self, view, channels, z):
+        brightness = z[:, 0] * 2 + 5 if view not in self.deaf else 10 * torch.rand(len(z))
+        return (brightness / 10).clamp(0.01, 0.99)[:, None, None, None].expand(-1, channels, 32, 32)
+
+    def decode_mnist(self, z):
+        return self.draw("mnist", 1, z)
+
+    def decode_svhn(self, z):
+        return self.draw("svhn", 3, z)
+
+
+def toy_pairs(count=2000):
+    """Return pairs of plain images: the digit is the brightness."""
+    labels = torch.arange(count) % 10
+    brightness = ((labels + 0.5) / 10)[:, None, None, None]
+    mnist, svhn = (brightness.expand(-1, channels, 32, 32).clone() for channels in (1, 3))
+    return LabelledPairs(mnist, svhn, labels.numpy())
+
+
+@pytest.fixture
+def pairs():
+    torch.manual_seed(0)
+    return toy_pairs()
+
+
+def test_a_model_that_keeps_the_digit_is_coherent(pairs):
+    results = cross_coherence(Toy(), JUDGES, pairs)
+    assert {name: value.micro for name, value in results.items()} == dict.fromkeys(
+        ("mnist_to_mnist", "mnist_to_svhn", "svhn_to_mnist", "svhn_to_svhn"), 1.0
+    )
+    assert joint_coherence(Toy(), JUDGES, dimensions=2) == 1.0
+
+
+def test_shuffled_labels_are_at_chance(pairs):
+    shuffled = pairs._replace(labels=np.random.default_rng(0).permutation(pairs.labels))
+    for value in cross_coherence(Toy(), JUDGES, shuffled).values():
+        assert value.micro == pytest.approx(0.1, abs=0.03)
+        assert value.macro == pytest.approx(0.1, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("broken", "at_chance"),
+    [
+        ({"blind": ("mnist",)}, {"mnist_to_svhn", "mnist_to_mnist"}),
+        ({"blind": ("svhn",)}, {"svhn_to_mnist", "svhn_to_svhn"}),
+        ({"deaf": ("mnist",)}, {"svhn_to_mnist", "mnist_to_mnist"}),
+        ({"deaf": ("svhn",)}, {"mnist_to_svhn", "svhn_to_svhn"}),
+    ],
+)
+def test_each_coherence_looks_at_its_own_encoder_and_decoder(pairs, broken, at_chance):
+    results = cross_coherence(Toy(**broken), JUDGES, pairs)
+    assert {name for name, value in results.items() if value.micro < 0.2} == at_chance
+    assert all(value.micro == 1.0 for name, value in results.items() if name not in at_chance)
+
+
+def test_joint_coherence_sees_decoders_that_do_not_agree():
+    torch.manual_seed(0)
+    assert joint_coherence(Toy(deaf=("svhn",)), JUDGES, dimensions=2) == pytest.approx(0.1, abs=0.03)
+
+
+def test_micro_counts_images_and_macro_counts_digits():
+    labels = np.array([0] * 8 + [1] * 2)
+    read = np.array([0] * 8 + [7] * 2)  # right for all eight zeros and for neither one
+    value = coherence(read, labels)
+    assert value.micro == 0.8
+    assert value.macro == 0.5
+    assert value.per_class[:2] == (1.0, 0.0)
+    assert all(np.isnan(value.per_class[2:]))
+
+
+def test_each_judge_reads_its_own_view(pairs):
+    class Confused(nn.Module):
+        def forward(self, images):
+            return F.one_hot(torch.full((len(images),), images.shape[1]), 10).float()  # the number of channels
+
+    judges = Judges(Judge(nn.Sequential(Confused()), 1.0), JUDGES.svhn)
+    ones = LabelledPairs(pairs.mnist[1::10], pairs.svhn[1::10], pairs.labels[1::10])
+    results = cross_coherence(Toy(), judges, ones)
+    assert {value.micro for value in results.values()} == {1.0}  # a swapped judge would read 3, or stop
+    assert joint_coherence(Toy(), judges, dimensions=2) < 0.2
+
+
+def test_elbo_terms_are_those_of_torch_distributions(pairs):
+    model, few = Toy(), LabelledPairs(pairs.mnist[:10], pairs.svhn[:10], pairs.labels[:10])
+    terms = elbo_terms(model, few)["svhn"]
+    mu, logvar = posteriors(model, few)["svhn"]
+    torch.testing.assert_close(
+        terms["kl"], float(kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0, 1)).sum() / 10), rtol=1e-4, atol=0
+    )
+    drawn = decode(model, mu)  # the posterior is narrow: a draw is its mean, nearly
+    expected = -Bernoulli(drawn["mnist"], validate_args=False).log_prob(few.mnist).sum() / 10
+    assert terms["mnist"] == pytest.approx(float(expected), rel=0.01)
+    assert terms["svhn"] == pytest.approx(float((drawn["svhn"] - few.svhn).square().sum() / 10), abs=0.5)
+
+
+def test_active_dimensions_are_those_that_vary():
+    mu = torch.zeros(100, 5)
+    mu[:, 1] = torch.linspace(-1, 1, 100)
+    mu[:, 3] = 7.0  # far from zero, and always the same
+    assert active_dimensions(mu) == 1
+
+
+def test_linear_probe_reads_what_is_linear_and_not_what_is_absent():
+    generator = torch.Generator().manual_seed(0)
+    labels = np.arange(600) % 10
+    means = torch.eye(20)[labels] + 0.1 * torch.randn(600, 20, generator=generator)
+    assert linear_probe(means[:400], labels[:400], means[400:], labels[400:]) == 1.0
+    noise = torch.randn(600, 20, generator=generator)
+    assert linear_probe(noise[:400], labels[:400], noise[400:], labels[400:]) < 0.3
+
+
+def test_evaluate_gives_the_same_numbers_and_leaves_model_and_generator_alone(pairs):
+    model = Toy(blind=("mnist",)).train()
+    state = torch.get_rng_state()
+    first, second = (evaluate(model, JUDGES, pairs, pairs) for _ in range(2))
+    assert first == second
+    assert first["linear_probes"]["svhn"] > 0.9 > 0.2 > first["linear_probes"]["mnist"]
+    assert first["judges"] == {"mnist": 1.0, "svhn": 1.0}
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_judges_read_real_held_out_digits(cached, tmp_path_factory, monkeypatch):
+    monkeypatch.delenv("LAB_STEPS")
+    monkeypatch.setenv("LAB_DATA_DIR", str(tmp_path_factory.getbasetemp() / "judges"))
+    state = torch.get_rng_state()
+    judges = load_judges(load_views("train"), load_views("test"))
+    assert judges.mnist.accuracy >= 0.97
+    assert judges.svhn.accuracy >= 0.98
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not any(weight.requires_grad for judge in judges for weight in judge.network.parameters())
+    assert not any(judge.network.training for judge in judges)
+
+
+def test_judges_of_a_short_run_are_not_kept(tmp_path, monkeypatch):
+    views, _ = hold_out(load_views("test"), share=0.8)
+    monkeypatch.setenv("LAB_DATA_DIR", str(tmp_path))
+    load_judges(views, views)
+    assert list(tmp_path.iterdir()) == []

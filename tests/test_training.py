@@ -1,0 +1,203 @@
+"""Batches of fresh pairs; a killed run that goes on with the same numbers; a stop at the first NaN."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from lab_utils import load_definition, load_views
+from lab_utils.data import MnistView, SvhnView, Views, hold_out
+from lab_utils.training import Checkpoint, CheckpointError, DivergenceError, PairBatches, autocast, finite
+from tests.conftest import ROOT, SOLUTIONS
+
+PairedDataset = load_definition(SOLUTIONS / "1_paired_dataset.ipynb", "PairedDataset")
+product_of_experts = load_definition(SOLUTIONS / "2_product_of_experts.ipynb", "product_of_experts")
+MultiViewVAE, train = (load_definition(SOLUTIONS / "3_multiview_vae.ipynb", name) for name in ("MultiViewVAE", "train"))
+
+
+@pytest.fixture
+def views():
+    """Ten images of each digit and view; the brightness says which image it is."""
+    digits = torch.arange(100) % 10
+    grey = torch.arange(100, dtype=torch.uint8)[:, None, None, None]
+    return Views(
+        MnistView(grey.expand(-1, 1, 32, 32).clone(), digits), SvhnView(grey.expand(-1, 3, 32, 32).clone(), digits)
+    )
+
+
+def rows(batch):
+    """Return which images a batch holds."""
+    return [(images[:, 0, 0, 0] * 255).round().long() for images in batch]
+
+
+def test_a_pass_pairs_equal_digits_and_uses_each_image_once(views):
+    batches = PairBatches(PairedDataset, views, batch=16)
+    assert len(batches) == 6
+    passed = list(batches)
+    assert [(tuple(m.shape), tuple(s.shape)) for m, s in passed] == [((16, 1, 32, 32), (16, 3, 32, 32))] * 6
+    assert all(x.dtype == torch.float32 for batch in passed for x in batch)
+    assert passed[0][1].is_contiguous(memory_format=torch.channels_last)
+    mnist, svhn = (torch.cat(view) for view in zip(*map(rows, passed), strict=True))
+    assert torch.equal(mnist % 10, svhn % 10)
+    assert len(set(mnist.tolist())) == len(set(svhn.tolist())) == 96
+    assert len(set((mnist[:16] % 10).tolist())) > 3  # shuffled, not digit by digit
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_passes_pair_anew_if_fresh(views, fresh):
+    batches = PairBatches(PairedDataset, views, batch=50, fresh=fresh)
+    passes = [{pair for b in batches for pair in zip(*(r.tolist() for r in rows(b)), strict=True)} for _ in range(2)]
+    assert (passes[0] == passes[1]) is not fresh
+
+
+def test_held_out_images_are_not_in_the_rest(views):
+    kept, held_out = hold_out(views)
+    assert [len(view) for view in (*kept, *held_out)] == [90, 90, 10, 10]
+    for whole, part, rest in zip(views, kept, held_out, strict=True):
+        assert torch.equal(torch.cat([part.images, rest.images]), whole.images)
+        assert torch.equal(torch.cat([part.digits, rest.digits]), whole.digits)
+
+
+def test_autocast_is_bfloat16_only_where_the_processor_has_it(monkeypatch):
+    for capabilities in ({}, {"avx512_bf16": False, "avx2": True}, {"avx512_bf16": True}, {"amx_bf16": True}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found, raising=False)
+        with autocast("cpu"):
+            product = torch.ones(2, 2) @ torch.ones(2, 2)
+        fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+        assert product.dtype == (torch.bfloat16 if fast else torch.float32)
+
+
+RUN = """
+import os, signal, sys
+from functools import partial
+from pathlib import Path
+import torch
+from lab_utils import load_definition, load_views
+from lab_utils.training import Checkpoint, PairBatches
+
+solutions, path, stop = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+PairedDataset = load_definition(solutions / "1_paired_dataset.ipynb", "PairedDataset")
+product = load_definition(solutions / "2_product_of_experts.ipynb", "product_of_experts")
+VAE, Recipe, objective, train = (
+    load_definition(solutions / "3_multiview_vae.ipynb", name)
+    for name in ("MultiViewVAE", "Recipe", "objective", "train")
+)
+torch.manual_seed(0)
+torch.set_num_threads(1)
+model = VAE(product)
+run = train(model, PairBatches(PairedDataset, load_views("test")), 3, 3, partial(objective, recipe=Recipe()),
+            Checkpoint(path, {"seed": 0}))
+for epoch, terms in enumerate(run, start=1):
+    if epoch == stop:
+        os.kill(os.getpid(), signal.SIGKILL)
+print(terms["loss"], sum(weight.double().abs().sum().item() for weight in model.state_dict().values()))
+"""
+
+
+def test_a_killed_run_resumes_to_the_same_numbers(tmp_path):
+    def run(path, stop):
+        command = [sys.executable, "-c", RUN, SOLUTIONS, path, str(stop)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    whole = run(tmp_path / "whole.pt", 0)
+    assert whole.returncode == 0, whole.stderr
+    killed = run(tmp_path / "killed.pt", 2)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = run(tmp_path / "killed.pt", 0)
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stdout == whole.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.pt", "whole.pt"]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A checkpoint of a small model after two epochs."""
+    model = nn.Linear(2, 2)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", {"epochs": 3, "beta": 0.5})
+    checkpoint.save([{"loss": 2.0}, {"loss": 1.0}], model=model)
+    return checkpoint, model
+
+
+def test_a_checkpoint_brings_back_weights_generator_and_history(saved):
+    checkpoint, model = saved
+    drawn = torch.rand(3)
+    other = nn.Linear(2, 2)
+    assert checkpoint.resume(model=other) == [{"loss": 2.0}, {"loss": 1.0}]
+    assert torch.equal(other.weight, model.weight)
+    assert torch.equal(torch.rand(3), drawn)
+
+
+def test_without_a_file_a_run_starts_anew(tmp_path):
+    assert Checkpoint(tmp_path / "none.pt", {}).resume(model=nn.Linear(2, 2)) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content[:-100], "is damaged"),
+        (lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:], "is damaged"),
+        (lambda content: b"", "is damaged"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_and_changes_nothing(saved, damage, message):
+    checkpoint, _ = saved
+    checkpoint.path.write_bytes(damage(checkpoint.path.read_bytes()))
+    other = nn.Linear(2, 2)
+    before = other.weight.clone()
+    with pytest.raises(CheckpointError, match=message) as caught:
+        checkpoint.resume(model=other)
+    assert str(checkpoint.path) in str(caught.value)
+    assert torch.equal(other.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 3, "beta": 1.0}, r"beta 0.5 there, 1.0 here"),
+        ({"epochs": 3}, r"beta 0.5 there, None here"),
+    ],
+)
+def test_the_checkpoint_of_another_run_is_refused(saved, settings, message):
+    checkpoint, _ = saved
+    with pytest.raises(CheckpointError, match=message):
+        Checkpoint(checkpoint.path, settings).resume(model=nn.Linear(2, 2))
+    with pytest.raises(CheckpointError, match="other parts"):
+        checkpoint.resume(model=nn.Linear(2, 2), optimizer=nn.Linear(2, 2))
+
+
+def test_an_interrupted_save_leaves_the_old_checkpoint(saved, monkeypatch):
+    checkpoint, model = saved
+    before = checkpoint.path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save([], model=model)
+    assert checkpoint.path.read_bytes() == before
+    assert [path.name for path in checkpoint.path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+def test_nan_stops_with_the_step_and_the_term():
+    assert finite(1, loss=torch.tensor(2.0), kl=torch.tensor(0.5)) == [2.0, 0.5]
+    with pytest.raises(DivergenceError, match=r"step 7: kl is nan, loss is inf\b"):
+        finite(7, mnist=torch.tensor(1.0), kl=torch.tensor(float("nan")), loss=torch.tensor(float("inf")))
+
+
+def test_the_loop_stops_before_nan_reaches_the_weights():
+    """The notebook's own loop, with an objective that breaks in its fifth step."""
+    steps = []
+
+    def objective(model, x_mnist, x_svhn, t):
+        mu, _ = model.posteriors(x_mnist, x_svhn)[0]
+        kl = mu.square().sum() * (float("nan") if len(steps) == 4 else 1.0)
+        steps.append([weight.detach().clone() for weight in model.parameters()])
+        return {"loss": kl + 1.0, "MNIST": mu.sum(), "KL": kl}
+
+    model = MultiViewVAE(product_of_experts)
+    run = train(model, PairBatches(PairedDataset, load_views("test")), 2, 3, objective)
+    next(run)
+    with pytest.raises(DivergenceError, match=r"step 4: loss is nan, KL is nan, gradient is nan") as caught:
+        next(run)
+    assert "MNIST" not in str(caught.value)
+    assert all(torch.equal(now, then) for now, then in zip(model.parameters(), steps[-1], strict=True))
