@@ -147,8 +147,8 @@ time in brackets.
 
 A classifier of its own for each view reads the generated digit; its accuracy on that view's own test images: {judges}.
 Coherences are shares of all images (micro); the linear probe reads the mean of the joint posterior. The parts of the
-recipe were found in trials that were read on the test data, and its weights then compared on a tenth of the training
-data: the numbers may be a little too good.
+recipe and some of its weights were found in trials that were read on the test data, the other weights on a tenth of the
+training data: the numbers of the recipe may be a little too good.
 
 ## Beside published numbers
 
