@@ -198,7 +198,7 @@ def test_a_postgresql_gradebook(course, tmp_path):
     data, port = tmp_path / "data", free_port()
     account = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
     data.mkdir()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     if account:
         shutil.chown(data, "nobody")

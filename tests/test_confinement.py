@@ -513,7 +513,7 @@ if pid == 0:
     os._exit(sum(map(opens, ("/etc/passwd", "/", "/root", "/home"))))
 os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     if plan.uid is not None:
         scratch.give(plan.uid, tmp_path)
