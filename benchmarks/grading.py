@@ -40,7 +40,6 @@ c.Execute.extra_arguments = ["--HistoryManager.hist_file=:memory:", "--IPKernelA
 # The students whose grading ends by a limit or not at all measure the limit, not the grader.
 LEFT_OUT = ("ivo_endless_loop", "pia_nothing", "mats_broken_json", "lea_no_notebook")
 USUAL = [student for student in CLASS if student not in LEFT_OUT]
-ROUNDS = 3
 
 
 class Cost(NamedTuple):
@@ -93,7 +92,7 @@ def scores(course: Path) -> dict[str, float]:
         return {s.student.id: float(s.score) for s in gradebook.assignment_submissions(ASSIGNMENT)}
 
 
-def measure(folder: Path, students: int) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+def measure(folder: Path, students: int, rounds: int) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
     """Return seconds per submission by grader, and what was left out with the reason."""
     full = (ROOT / "nbgrader_config.py").read_text()
     everything = f"{full}\nc.ExecuteOutside.everything = True\n"
@@ -107,7 +106,7 @@ def measure(folder: Path, students: int) -> tuple[dict[str, dict[str, float]], d
     small = {name: make_course(folder / f"{name}-1", config, 1) for name, (config, _) in graders.items()}
     large = {name: make_course(folder / name, config, students) for name, (config, _) in graders.items()}
     costs: dict[str, list[tuple[Cost, Cost]]] = {name: [] for name in graders}
-    for round_ in range(ROUNDS):
+    for round_ in range(rounds):
         for name, (_, grade) in graders.items():
             one, _ = command(*grade(small[name]), course=small[name])
             many, _ = command(*grade(large[name]), course=large[name])
@@ -211,6 +210,7 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--students", type=int, default=20, help="size of the class (default: 20)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each grades the class (default: 3)")
     parser.add_argument("--json", type=Path, help="write wall seconds per submission, without the start, to this file")
     parser.add_argument("--figure", type=Path, help="draw to this file")
     parser.add_argument("--growth", type=int, nargs="*", default=[], help="also grade classes of these sizes")
@@ -223,9 +223,10 @@ def main() -> int:
     packages = ", ".join(f"{name} {version(name)}" for name in ("nbgrader", "nbclient", "ipykernel", "torch"))
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}")
     with tempfile.TemporaryDirectory(prefix="grading-") as name:
-        rows, left_out = measure(Path(name), options.students)
+        rows, left_out = measure(Path(name), options.students, options.rounds)
         grown = growth(Path(name), options.growth)
-    print(f"\nMedian of {ROUNDS} interleaved rounds, {options.students} submissions, per submission:\n\n{table(rows)}")
+    print(f"\nMedian of {options.rounds} interleaved rounds of {options.students} submissions, per submission:\n")
+    print(table(rows))
     for grader, reason in left_out.items():
         print(f"{grader}: not measured, {reason}")
     if options.json:

@@ -43,7 +43,7 @@ class Limits:
     open_files: int = 1024
     file_size: int = 256 << 20
     scratch: int = 512 << 20
-    files: int = 20_000
+    files: int = 10_000
     output: int = 64 << 20  # all that the kernel sends, in whatever message
 
     def for_process(self, uid: int | None) -> dict[str, int]:
