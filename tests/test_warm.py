@@ -65,14 +65,14 @@ def test_honest_work_in_a_fork(start):
         torch.linalg.svd(torch.rand(50, 50)); (torch.rand(300, 300) @ torch.rand(300, 300)).sum()
         sklearn.manifold.TSNE(perplexity=3, max_iter=250).fit_transform(torch.rand(12, 4).numpy())
         for batch, in DataLoader(TensorDataset(torch.arange(64.)), batch_size=8, num_workers=2): pass
-        thread = threading.Thread(target=lambda: print("thread")); thread.start(); thread.join()
-        print(batch.shape, subprocess.run(["python", "-c", "print(6 * 7)"], capture_output=True, text=True).stdout)
+        said = []; thread = threading.Thread(target=lambda: said.append("thread")); thread.start(); thread.join()
+        answer = subprocess.run(["python", "-c", "print(6 * 7)"], capture_output=True, text=True).stdout
+        print(batch.shape, said, answer)
         plt.plot([1, 2])
     """)
     assert status == "ok", text
-    assert "torch.Size([8]) 42" in text
-    assert "image/png" in text
-    assert "thread" in text
+    assert "torch.Size([8]) ['thread'] 42" in text, text
+    assert "image/png" in text, text
 
 
 def test_a_missing_import_stays_missing(start):
