@@ -23,6 +23,7 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from autograder.confinement.layers import ConfinementError
 from autograder.confinement.provisioner import ConfinedProvisioner
 from autograder.exercises import EXERCISES, Exercise, find
 from autograder.page import class_page
@@ -114,11 +115,15 @@ class Course:
                 where = self.folder(self.coursedir.submitted_directory, student)
                 raise CourseError(f"{student} has no folder {where}. The students are: {', '.join(self.students())}")
         for student in students:
-            digest = self._digest(student)
-            if not force and (known := self._read(student, digest)):
-                yield known
+            try:
+                digest = self._digest(student)
+                if not force and (known := self._read(student, digest)):
+                    yield known
+                    continue
+                work = self._work(student)
+            except OSError as error:  # a file that cannot be read is this student's trouble, nobody else's
+                yield self._record(student, "", error)
                 continue
-            work = self._work(student)
             if executor is None:
                 yield self._record(student, digest, _run_here(work))
                 continue
@@ -134,8 +139,8 @@ class Course:
         future = done.pop()
         student, digest = waiting.pop(future)
         error = future.exception()
-        if isinstance(error, concurrent.futures.BrokenExecutor):
-            raise error  # nobody is left to execute the others
+        if isinstance(error, concurrent.futures.BrokenExecutor | ConfinementError):
+            raise error  # nobody is left to execute the others, or nobody may
         if isinstance(error, Exception):
             return self._record(student, digest, error)
         return self._record(student, digest, future.result())
@@ -173,7 +178,7 @@ class Course:
             # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
             warnings.simplefilter("ignore", SAWarning)
             result = capture_log(converter)
-        if "KeyboardInterrupt" in (result.get("error") or "").rsplit("\n", 2)[-2:][0]:
+        if (result.get("error") or "").rstrip().endswith("KeyboardInterrupt"):
             raise KeyboardInterrupt  # which nbgrader keeps to itself
         outcomes = tuple(self._outcome(exercise, student, result) for exercise in EXERCISES.values())
         submission = Submission(student, digest, outcomes)
@@ -266,6 +271,8 @@ MOST_WAITING = 64  # submissions that are given to an executor before the first 
 def _run_here(work: Work) -> dict[str, str] | Exception:
     try:
         return run(work)
+    except ConfinementError:
+        raise
     except Exception as error:
         return error
 
@@ -276,7 +283,9 @@ def _digest(*roots: Path) -> str:
     for root in roots:
         for path in [root] if root.is_file() else sorted(root.rglob("*")):
             if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts:
-                hashed.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+                with path.open("rb") as file:
+                    content = hashlib.file_digest(file, "sha256").digest()
+                hashed.update(str(path.relative_to(root)).encode() + b"\0" + content)
     return hashed.hexdigest()
 
 

@@ -67,7 +67,6 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
     seed = Integer(None, allow_none=True, help="Repeats the inputs of an earlier run; fresh ones without.").tag(
         config=True
     )
-
     executed = Any_(None, help="Notebooks by name that were executed already, or the error that prevented it.").tag(
         config=True
     )

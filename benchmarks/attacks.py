@@ -28,20 +28,13 @@ sys.path.insert(0, str(ROOT))
 
 from nbgrader.api import Gradebook  # noqa: E402
 from nbgrader.apps import NbGraderApp  # noqa: E402
+from stock import STOCK_CONFIG  # noqa: E402
 
 from autograder.course import Course  # noqa: E402
 from examples.make_class import ASSIGNMENT  # noqa: E402
 from tests import attacks as those  # noqa: E402
 from tests.attacks import ATTACKS, BYSTANDER, SECRET  # noqa: E402
 
-STOCK_CONFIG = """
-c = get_config()
-c.CourseDirectory.course_id = "multiview-vae-lab"
-c.CourseDirectory.source_directory = "solutions"
-c.CourseDirectory.release_directory = "assignments"
-c.CourseDirectory.ignore = ["*.pyc", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", "conftest.py", "results"]
-c.Execute.timeout = 20
-"""
 COPIED = ("autograder", "lab_utils", "solutions", "tests/answers")  # what a course holds here
 GRADERS = ("stock", "this")
 LIMIT = 100.0  # seconds for one student of stock nbgrader, after which all is killed
@@ -135,7 +128,9 @@ def make_course(folder: Path, grader: str) -> None:
     """Write a course with a release and the graded bystander."""
     for name in COPIED:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    config = STOCK_CONFIG if grader == "stock" else (ROOT / "nbgrader_config.py").read_text()
+    config = (
+        f"{STOCK_CONFIG}c.Execute.timeout = 20\n" if grader == "stock" else (ROOT / "nbgrader_config.py").read_text()
+    )
     (folder / "nbgrader_config.py").write_text(config)
     those.make_canary(folder)
     those.make_bystander(folder / "submitted", folder)

@@ -26,17 +26,10 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from stock import STOCK_CONFIG  # noqa: E402
+
 from examples.make_class import ASSIGNMENT, CLASS, EXPECTED, make_class  # noqa: E402
 
-STOCK_CONFIG = """
-c = get_config()
-c.CourseDirectory.course_id = "multiview-vae-lab"
-c.CourseDirectory.source_directory = "solutions"
-c.CourseDirectory.release_directory = "assignments"
-c.CourseDirectory.ignore = ["*.pyc", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", "conftest.py", "results"]
-c.Execute.timeout = 60
-c.Execute.extra_arguments = ["--HistoryManager.hist_file=:memory:", "--IPKernelApp.log_level=ERROR"]
-"""
 # The students whose grading ends by a limit or not at all measure the limit, not the grader.
 LEFT_OUT = ("ivo_endless_loop", "pia_nothing", "mats_broken_json", "lea_no_notebook")
 USUAL = [student for student in CLASS if student not in LEFT_OUT]
@@ -97,7 +90,7 @@ def measure(folder: Path, students: int, rounds: int) -> tuple[dict[str, dict[st
     full = (ROOT / "nbgrader_config.py").read_text()
     everything = f"{full}\nc.ExecuteOutside.everything = True\n"
     graders: dict[str, tuple[str, Callable[[Path], list[str]]]] = {
-        "stock": (STOCK_CONFIG, stock),
+        "stock": (f"{STOCK_CONFIG}c.Execute.timeout = 60\n", stock),
         "one_job": (full, ours(1)),
         "two_jobs": (full, ours(2)),
         "one_job_all_cells": (everything, ours(1)),

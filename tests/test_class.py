@@ -15,6 +15,7 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
+from autograder.confinement.layers import ConfinementError
 from autograder.course import Course
 from autograder.exercises import EXERCISES
 from autograder.page import class_page
@@ -143,6 +144,28 @@ def test_stock_nbgrader_gives_the_same_scores(course):
     nbgrader(course, "autograde", "multiview_vae", "--force")
     assert kept == {path: path.read_text() for path in kept}
     expect_all(course)
+
+
+def test_a_file_that_cannot_be_read_costs_nobody_else(course, monkeypatch):
+    def unreadable(self, student, work=Course._work):
+        if student == "a_right":
+            raise PermissionError(13, "Permission denied", "data.csv")
+        return work(self, student)
+
+    monkeypatch.setattr(Course, "_work", unreadable)
+    first, second = Course(course, "multiview_vae").grade_class(["a_right", "f_right"])
+    assert (first.points, second.points) == (0, 15)
+    assert "Permission denied: 'data.csv'" in first.outcomes[1].problem
+    assert not (course / "grades" / "multiview_vae" / "a_right.json").exists()
+
+
+def test_confinement_that_is_required_and_missing_stops_the_run(course, monkeypatch):
+    def refused(work):
+        raise ConfinementError("this machine lacks landlock")
+
+    monkeypatch.setattr("autograder.course.run", refused)
+    with pytest.raises(ConfinementError, match="lacks landlock"):
+        Course(course, "multiview_vae").grade("a_right", force=True)
 
 
 @pytest.fixture
