@@ -120,7 +120,9 @@ def _others_may_enter(folder: Path) -> bool:
 _NOT_ROOT = "not started as root"
 _UIDS = range(61184, 65520)  # what systemd keeps for users that exist for one service only
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
-_SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives")
+_PROCESSORS = ("/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+# joblib counts processors by opening what it sees, and without bubblewrap it sees /sys.
+_SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives", *_PROCESSORS)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/ptmx")
 
 
