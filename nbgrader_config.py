@@ -42,7 +42,7 @@ c.ConfinedProvisioner.keep = ["NBGRADER_EXECUTION"]
 # Kernels are forked from a process that has imported what the notebooks import.
 c.ConfinedProvisioner.preload = [
     *("torch", "torchvision", "numpy", "pandas", "matplotlib.pyplot", "sklearn.manifold", "sklearn.linear_model"),
-    *("ipykernel.kernelapp", "lab_utils", "autograder.kernel"),
+    *("lab_utils", "lab_utils.figures", "autograder.kernel"),
 ]
 # True: no submission is run with less than every layer that keeps students' code in (python -m autograder doctor).
 c.ConfinedProvisioner.require = False

@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import zmq
 import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
@@ -19,7 +20,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
 from traitlets import Any as Any_
-from traitlets import Bool, Integer
+from traitlets import Bool, Integer, Type
 
 from autograder.answers import AnswerError
 from autograder.confinement.provisioner import ConfinedProvisioner
@@ -40,8 +41,29 @@ _SPEC = KernelSpec(
 )
 
 
+class PromptKernelClient(AsyncKernelClient):
+    """Knows that a kernel is ready from its own word; its base waits for a fifth of a second of silence."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Return when the kernel answers, and when what it publishes arrives; raise RuntimeError if it does not."""
+        deadline = monotonic() + (timeout or float("inf"))
+        while monotonic() < deadline:
+            asked = self.kernel_info()
+            with suppress(Empty):
+                await self.get_shell_msg(timeout=1)
+                while True:  # until it publishes that it is idle again, after which it is silent
+                    said = await self.get_iopub_msg(timeout=0.05)
+                    if (said["parent_header"].get("msg_id"), said["content"].get("execution_state")) == (asked, "idle"):
+                        return
+            if not await self.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+        raise RuntimeError(f"Kernel did not reply in {timeout:g} seconds")
+
+
 class ConfinedKernelManager(AsyncKernelManager):
     """Starts this Python, confined, whatever kernel a notebook, a home folder or the environment names."""
+
+    client_factory = Type(PromptKernelClient)
 
     @property
     def kernel_spec(self) -> KernelSpec:

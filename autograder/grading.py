@@ -42,11 +42,14 @@ def run_checks(
     options = [f"-pno:{name}" for name in _WITHOUT]
     options += ["--disable-plugin-autoload", "--import-mode=importlib", "--noconftest", "--capture=sys", "-Wignore"]
     with _no_pytest_environment(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        pytest.main(
+        status = pytest.main(
             [*options, "-c", os.devnull, f"--rootdir={exercise.checks.parent}", str(exercise.checks)],
             plugins=[plugin, fixtures],
         )
-    return Report(exercise.name, (*more, *plugin.results()), seed)
+    results = tuple(plugin.results())
+    if not results:  # a report without any would look like one of checks that all passed
+        raise RuntimeError(f"pytest found no check in {exercise.checks} ({status!r})")
+    return Report(exercise.name, (*more, *results), seed)
 
 
 class _Checks:
@@ -64,6 +67,7 @@ class _Checks:
         return torch.Generator().manual_seed((self._seed << 8) + position)
 
     def pytest_configure(self, config: pytest.Config) -> None:
+        config.option.tbstyle = "native"  # nobody reads it, and pytest's own parses the checks at each failure
         config.addinivalue_line("markers", "points(n): what passing this check earns")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

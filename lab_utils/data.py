@@ -166,6 +166,7 @@ def _embedded(split: Split, folder: Path) -> tuple[Tensor, ...]:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".embedded-", delete=False) as file:
             np.savez(file, *arrays)
+        Path(file.name).chmod(0o644)  # kernels of other users read it, too
         os.replace(file.name, path)
     except OSError:
         pass  # a read-only or full disk costs seconds at the next start, nothing else

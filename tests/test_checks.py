@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from autograder import check
-from autograder.exercises import EXERCISES
+from autograder.exercises import EXERCISES, Exercise
 from autograder.grading import run_checks
 from autograder.remote import KernelAnswer
 from tests.conftest import asking
@@ -60,3 +60,11 @@ def test_wrong_answers_lose_points_and_hear_why(exercise, answer, cause):
 def test_there_are_enough_answers(exercise):
     assert len(ANSWERS[exercise].RIGHT) >= 4
     assert len(ANSWERS[exercise].WRONG) >= 12
+
+
+def test_a_run_that_finds_no_check_is_an_error_and_no_perfect_report(tmp_path, monkeypatch):
+    empty = tmp_path / "empty.py"
+    empty.write_text("")
+    monkeypatch.setattr(Exercise, "checks", empty)
+    with pytest.raises(RuntimeError, match=r"no check in .*empty\.py.*NO_TESTS_COLLECTED"):
+        check("vae_loss", lambda *parts: None)

@@ -55,6 +55,7 @@ def test_embedded_views_are_map_datasets_like_torchvisions(split, at_least):
 def test_embedded_data_is_the_same_each_time_and_in_the_cache(own_folder):
     drawn = load_views("test")
     (cache,) = own_folder.glob("embedded-test-*.npz")
+    assert cache.stat().st_mode & 0o044 == 0o044  # confined kernels, which are other users, read it
     cached = load_views("test")
     cache.write_bytes(cache.read_bytes()[:1000])  # as after a full disk
     again = load_views("test")

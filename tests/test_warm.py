@@ -14,7 +14,7 @@ from autograder.confinement.warm import Warm
 from tests.conftest import ROOT
 from tests.test_confinement import MODES, Kernel, named
 
-PRELOAD = ["torch", "numpy", "matplotlib.pyplot", "sklearn.manifold", "ipykernel.kernelapp"]
+PRELOAD = ["torch", "numpy", "matplotlib.pyplot", "sklearn.manifold"]
 
 
 @pytest.fixture(params=["unshare", "landlock"])

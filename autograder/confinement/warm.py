@@ -24,6 +24,11 @@ from typing import Any
 from autograder.confinement.child import Plan, enter
 
 _MOST = 1 << 20  # bytes of one request
+# What a kernel imports at its start: ipykernel leaves these until an instance is made.
+_KERNEL = (
+    *("ipykernel.kernelapp", "ipykernel.debugger", "tornado.platform.asyncio"),
+    *("IPython.core.completerlib", "IPython.core.oinspect", "IPython.extensions.storemagic", "sqlite3"),
+)
 
 
 class Forked:
@@ -85,7 +90,8 @@ class Warm:
         self.close()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, "-P", "-m", __name__, *self._modules]
+            # Frozen modules would make debugpy, which ipykernel imports, complain to the grader's terminal.
+            command = [sys.executable, "-Xfrozen_modules=off", "-P", "-m", __name__, *self._modules]
             options: dict[str, Any] = {"cwd": "/", "env": self._env, "start_new_session": True}
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), **options)
 
@@ -98,7 +104,7 @@ class Warm:
 
 def serve(modules: Sequence[str]) -> None:
     """Import these modules, then fork a kernel for each request from standard input until it closes."""
-    for module in modules:
+    for module in (*_KERNEL, *modules):
         importlib.import_module(module)
     line = socket.socket(fileno=os.dup(0))
     wake, woken = os.pipe()
