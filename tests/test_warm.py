@@ -1,8 +1,13 @@
 """Kernels forked from a warm process: as fresh, and as confined, as those that start by themselves."""
 
+import concurrent.futures
+import contextlib
 import os
+import select
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -10,7 +15,7 @@ import pytest
 
 from autograder.confinement import provisioner
 from autograder.confinement.layers import obstacles
-from autograder.confinement.warm import Warm
+from autograder.confinement.warm import Forked, Warm
 from tests.conftest import ROOT
 from tests.test_confinement import MODES, Kernel, named
 
@@ -75,6 +80,25 @@ def test_honest_work_in_a_fork(start):
     assert "image/png" in text, text
 
 
+def test_two_threads_may_ask_whether_a_fork_ended(monkeypatch):
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.send(b"123")
+    forked = Forked(mine)
+    theirs.send(b"7")
+    theirs.close()
+    both, ask = threading.Barrier(2), select.select
+
+    def slowly(*args):
+        ready = ask(*args)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)  # both have seen that there is something to read, if both may look
+        return ready
+
+    monkeypatch.setattr(select, "select", slowly)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        assert [told.result() for told in [pool.submit(forked.poll) for _ in range(2)]] == [7, 7]
+
+
 def test_a_missing_import_stays_missing(start):
     status, text = start().run("torch.ones(1)")
     assert status == "error"
@@ -134,7 +158,7 @@ def test_the_limits_hold_in_a_fork(start):
 
 SCRIPT = """
 import os, sys
-from autograder.confinement.warm import Warm
+from autograder.confinement.warm import Forked, Warm
 from autograder.confinement.child import Plan
 warm = Warm(["json"], {"PATH": os.defpath})
 warm._start()

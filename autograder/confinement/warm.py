@@ -38,6 +38,7 @@ class Forked:
 
     def __init__(self, status: socket.socket) -> None:
         self._status = status
+        self._one_at_a_time = threading.Lock()  # the guard asks, and so does the client
         self.returncode: int | None = None
         told = status.recv(64)
         if not told:
@@ -46,11 +47,12 @@ class Forked:
 
     def poll(self) -> int | None:
         """Return the exit status, or None as long as the process runs."""
-        if self.returncode is None and select.select([self._status], [], [], 0)[0]:
-            told = self._status.recv(64)
-            self.returncode = int(told) if told else -signal.SIGKILL  # without a word: the warm process is gone
-            self._status.close()
-        return self.returncode
+        with self._one_at_a_time:
+            if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+                told = self._status.recv(64)
+                self.returncode = int(told) if told else -signal.SIGKILL  # without a word: the warm process is gone
+                self._status.close()
+            return self.returncode
 
     def wait(self) -> int:
         """Wait for the exit status."""
