@@ -34,9 +34,8 @@ def test_the_page_says_how_many_times_faster(grading, tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"product_of_experts": 14.0}, {}])
 def test_wrong_points_of_otter_are_seen(grading, tmp_path, wrong):
-    (tmp_path / "submitted" / "bao_textbook_product-003").mkdir(
-        parents=True
-    )  # 41 of 42 points: one exercise is not right
+    # 41 of 42 points: one exercise is not all right, and earns nothing there.
+    (tmp_path / "submitted" / "bao_textbook_product-003").mkdir(parents=True)
     right = {"paired_dataset": 12.0, "product_of_experts": 0.0, "vae_loss": 15.0}
 
     def found(earned):

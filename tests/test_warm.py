@@ -158,7 +158,7 @@ def test_the_limits_hold_in_a_fork(start):
 
 SCRIPT = """
 import os, sys
-from autograder.confinement.warm import Forked, Warm
+from autograder.confinement.warm import Warm
 from autograder.confinement.child import Plan
 warm = Warm(["json"], {"PATH": os.defpath})
 warm._start()
