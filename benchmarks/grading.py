@@ -19,7 +19,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,6 +39,7 @@ from examples.make_class import ASSIGNMENT, CLASS, EXPECTED, make_class  # noqa:
 from lab_utils.figures import GREY, JOINT_COLOUR  # noqa: E402
 from lab_utils.training import write_whole  # noqa: E402
 
+PAUSE = 5  # seconds between two looks at the memory, which cost some time of a processor
 FEW = 2  # as many as jobs at most: both have one to execute
 LABELS = {
     "stock": "stock nbgrader, checks in the student's kernel",
@@ -53,8 +57,9 @@ of three notebooks. The start of each grader, measured with two students, is tak
 points that the class is made to earn. This grader stops after the last graded cell of a notebook, for nothing behind it
 is graded; one row has it execute everything, as the others do. {otter}
 
-Classes of several sizes are graded by `--rounds 0 --growth 10 100 500`, perhaps at another time; their memory is that
-of the process that was started, without those that execute for it.
+Classes of several sizes are graded by `--rounds 0 --growth 10 100 500`, perhaps at another time. Their memory is the
+most that was seen every {pause} seconds: of the process that was started, and of all that work for it, kernels of
+students among them, a page that several share counted once.
 
 {machine}.
 
@@ -190,31 +195,52 @@ def measure(release: Path, students: int, rounds: int) -> dict[str, dict[str, fl
     return rows
 
 
+@contextmanager
+def memory() -> Iterator[dict[str, float]]:
+    """Watch the child of this process: most MiB of it, and of it with all its descendants, each page counted once."""
+    peak, ended = {"mib": 0.0, "mib_all": 0.0}, threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(PAUSE):
+            for child in psutil.Process().children():
+                with suppress(psutil.NoSuchProcess):
+                    peak["mib"] = max(peak["mib"], child.memory_info().rss / 2**20)
+                    mib = sum(map(proportional, [child, *child.children(recursive=True)]))
+                    peak["mib_all"] = max(peak["mib_all"], mib)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watching.join()
+
+
+def proportional(process: psutil.Process) -> float:
+    """Return the MiB of a process, a page that n processes share counted as 1/n; 0 if it has ended."""
+    try:
+        return float(process.memory_full_info().pss) / 2**20
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return 0.0
+
+
 def growth(release: Path, sizes: list[int]) -> list[dict[str, float]]:
-    """Return for classes of several sizes, with two jobs: seconds, most memory of the grader's own process, faults."""
+    """Return for classes of several sizes, with two jobs: seconds, most memory, faults."""
     rows = []
+    two_jobs = graders()["two_jobs"]
     for size in sizes:
-        course = make_course(release, release.parent / f"growth-{size}", graders()["two_jobs"].config, size)
-        cost = run([sys.executable, __file__, "--watched", str(course)], course)
-        peak = json.loads((course / "peak.json").read_text())
-        rows.append(
-            {"students": size, "seconds": cost.wall, "mib": peak, "faults": len(faults("growth", course, cost))}
+        course = make_course(release, release.parent / f"growth-{size}", two_jobs.config, size)
+        with memory() as peak:
+            cost = run(two_jobs.command, course)
+        wrong = faults("two_jobs", course, cost)
+        rows.append({"students": size, "seconds": cost.wall, **peak, "faults": len(wrong)})
+        print(
+            f"{size} students: {cost.wall:.0f} s, {peak['mib']:.0f} and {peak['mib_all']:.0f} MiB; wrong: {wrong}",
+            flush=True,
         )
-        print(f"{size} students: {cost.wall:.0f} s, grader {peak:.0f} MiB, {rows[-1]['faults']} faults", flush=True)
         shutil.rmtree(course)
     return rows
-
-
-def watched(course: Path) -> int:
-    """Grade a class in this process and write down the most memory it had."""
-    import resource
-
-    os.chdir(course)
-    from autograder.__main__ import main
-
-    status = main(["grade", ASSIGNMENT, "--force", "--jobs", "2"])
-    (course / "peak.json").write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
-    return status
 
 
 def tables(rows: dict[str, dict[str, float]], grown: list[dict[str, float]]) -> str:
@@ -228,9 +254,15 @@ def tables(rows: dict[str, dict[str, float]], grown: list[dict[str, float]]) -> 
             lines.append(f"| {LABELS[name]} | {numbers} | {row['start']:.1f} |")
         lines += ["", f"Two jobs are {rows['one_job']['wall'] / rows['two_jobs']['wall']:.2f} times as fast as one."]
     if grown:
-        lines += ["", "| students | seconds, two jobs | most memory of the grader's own process, MiB | wrong scores |"]
-        lines += ["| --- | --- | --- | --- |"]
-        lines += [f"| {r['students']} | {r['seconds']:.0f} | {r['mib']:.0f} | {r['faults']} |" for r in grown]
+        lines += [
+            "",
+            "| students | seconds, two jobs | grader's own process, MiB | all its processes, MiB | wrong scores |",
+        ]
+        lines += ["| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"| {r['students']} | {r['seconds']:.0f} | {r['mib']:.0f} | {r['mib_all']:.0f} | {r['faults']} |"
+            for r in grown
+        ]
     return "\n".join(lines)
 
 
@@ -255,7 +287,7 @@ def figure(rows: dict[str, dict[str, float]], grown: list[dict[str, float]], pat
         sizes = [row["students"] for row in grown]
         for axis, label, values in (
             (axes[1], "minutes, two jobs", [row["seconds"] / 60 for row in grown]),
-            (axes[2], "grader's memory, MiB", [row["mib"] for row in grown]),
+            (axes[2], "memory of all processes, MiB", [row["mib_all"] for row in grown]),
         ):
             axis.plot(sizes, values, "o-", color=JOINT_COLOUR)
             axis.set(xlabel="submissions", ylabel=label, xlim=(0, None), ylim=(0, 1.15 * max(values)))
@@ -272,10 +304,7 @@ def main() -> int:
     parser.add_argument("--growth", type=int, nargs="*", default=[], help="also grade classes of these sizes")
     parser.add_argument("--json", type=Path, help="write wall seconds per submission, without the start, to this file")
     parser.add_argument("--docs", action="store_true", help="write what was measured to docs/")
-    parser.add_argument("--watched", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.watched:
-        return watched(options.watched)
     if options.students <= FEW or options.rounds < 0:
         parser.error(f"--students must be more than {FEW}, which measure the start, and --rounds 0 or more")
     packages = ("nbgrader", "nbclient", "ipykernel", "torch", *(("otter-grader",) if find_spec("otter") else ()))
@@ -295,14 +324,14 @@ def main() -> int:
         if options.growth:
             kept["growth"] = growth(release, options.growth)
     print(f"\n{tables(kept['rows'], kept['growth'])}")
-    if "otter" not in kept["rows"]:
+    if not find_spec("otter"):
         print("otter-grader: not measured, it is not installed")
     if options.docs:
         write_whole(DOCS, (json.dumps(kept, indent=1) + "\n").encode())
         if kept["rows"]:
             text = tables(kept["rows"], kept["growth"])
             page = PAGE.format(
-                how=kept["how"], machine=kept["machine"], otter=OTTER["otter" in kept["rows"]], tables=text
+                how=kept["how"], pause=PAUSE, machine=kept["machine"], otter=OTTER["otter" in kept["rows"]], tables=text
             )
             write_whole(DOCS.with_suffix(".md"), page.encode())
             figure(kept["rows"], kept["growth"], DOCS.with_suffix(".png"))
