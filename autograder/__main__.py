@@ -1,21 +1,26 @@
 """The command line: `python -m autograder grade multiview_vae`."""
 
 import argparse
-import os
+import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import filelock
+from sqlalchemy.exc import OperationalError
 from tqdm import tqdm
 
 from autograder.confinement.layers import Confinement, ConfinementError
 from autograder.course import Course, CourseError
-from autograder.pools import PoolError, pool
+from autograder.pools import RETRIES, PoolError, WorkerLost, cores, pool
 from autograder.results import Submission, as_json, as_line, as_text, write_json
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, 2 if nothing could be graded, 130 if it was interrupted."""
+    """Run the command line and return its exit status.
+
+    0; 1 if some submission could not be graded; 2 if the run could not go on; 130 if it was interrupted.
+    """
     parser = argparse.ArgumentParser(prog="python -m autograder", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     grade = commands.add_parser("grade", help="grade the submissions of an assignment and print who lost which points")
@@ -39,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (CourseError, ConfinementError, PoolError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OperationalError as error:
+        print(f"error: the gradebook cannot be used: {error.orig}. Is another program using it?", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nstopped; what was graded is recorded, and the next run grades the rest", file=sys.stderr)
         return 130
@@ -58,19 +66,52 @@ def _grade(options: argparse.Namespace) -> int:
     if not students:
         where = Path(course.coursedir.submitted_directory) / "STUDENT" / options.assignment
         raise CourseError(f"nobody has handed in anything: there is no folder {where}")
-    jobs = min(options.jobs or os.cpu_count() or 1, len(students))
+    jobs = min(options.jobs or cores(), len(students))
     force = options.force or options.seed is not None
-    with pool(jobs, options.scheduler) as executor:
-        submissions = list(_shown(course.grade_class(students, executor, force=force), len(students)))
+    with _alone(course):
+        graded = _graded(course, students, jobs, options.scheduler, force=force)
+        submissions = list(_shown(graded, len(students)))
+        page = course.write_results()
     submissions.sort(key=lambda submission: submission.student)
     print("\n".join(as_text(submissions)))
     kept = sum(not submission.fresh for submission in submissions)
     print(f"\n{len(submissions)} submissions, {kept} of them unchanged since they were graded (--force grades all)")
     print(course.confinement.summary())
-    print(f"the class on one page: {course.write_results()}")
+    print(f"the class on one page: {page}")
     if options.json:
         write_json([as_json(submission) for submission in submissions], options.json)
+    if failed := [submission.student for submission in submissions if not submission.digest]:
+        print(f"error: not graded, and tried again by the next run: {', '.join(failed)}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _graded(
+    course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool
+) -> Iterator[Submission]:
+    """Yield the students' submissions as they end; a lost process costs a retry."""
+    left = list(students)
+    for last in (*(False,) * RETRIES, True):
+        try:
+            with pool(jobs, scheduler) as executor:
+                for submission in course.grade_class(tuple(left), executor, force=force):
+                    left.remove(submission.student)
+                    yield submission
+            return
+        except WorkerLost:
+            if last:
+                raise
+
+
+@contextlib.contextmanager
+def _alone(course: Course) -> Iterator[None]:
+    """Keep a second run out of the gradebook; raise CourseError if this is the second."""
+    course.grades.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(course.grades / ".lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise CourseError(f"another run is grading {course.assignment}; wait until it has ended") from None
 
 
 def _shown(submissions: Iterator[Submission], number: int) -> Iterator[Submission]:

@@ -2,13 +2,13 @@
 
 import concurrent.futures
 import contextlib
-import hashlib
 import json
 import logging
 import os
 import re
 import stat
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from autograder.results import (
     write_text,
 )
 from autograder.submission import forget, graded_form, release_of
-from autograder.work import Work, run
+from autograder.work import Work, digest, own_code, run
 
 GRADES = "grades"  # folder of one JSON file per submission, beside nbgrader's own folders
 _SECTIONS = ("Execute", "ExecuteOutside", "ConfinedProvisioner")  # what executing needs of the configuration
@@ -75,7 +75,8 @@ class Course:
         if require_confinement:
             self.confinement.require_all()
         self.coursedir = CourseDirectory(config=config)
-        self._grades = folder / GRADES / assignment
+        self.grades = folder / GRADES / assignment  # where results are written
+        self._tried: Counter[bool] = Counter()  # submissions by whether executing them failed
         with self._gradebook() as gradebook:
             try:
                 gradebook.find_assignment(assignment)
@@ -125,7 +126,7 @@ class Course:
                 yield self._record(student, "", error)
                 continue
             if executor is None:
-                yield self._record(student, digest, _run_here(work))
+                yield self._record_executed(student, digest, _run_here(work))
                 continue
             waiting[executor.submit(run, work)] = student, digest
             # Enough to keep everybody busy; a class of any size takes the memory of these.
@@ -141,9 +142,16 @@ class Course:
         error = future.exception()
         if isinstance(error, concurrent.futures.BrokenExecutor | ConfinementError):
             raise error  # nobody is left to execute the others, or nobody may
-        if isinstance(error, Exception):
-            return self._record(student, digest, error)
-        return self._record(student, digest, future.result())
+        return self._record_executed(student, digest, error if isinstance(error, Exception) else future.result())
+
+    def _record_executed(self, student: str, digest: str, executed: Mapping[str, str] | Exception) -> Submission:
+        """Record a submission; raise CourseError if none can be executed, which is hardly the students' doing."""
+        submission = self._record(student, digest, executed)
+        self._tried[isinstance(executed, Exception)] += 1
+        if self._tried[True] == MOST_IN_VAIN and not self._tried[False]:
+            why = f"{type(executed).__name__}: {executed}"
+            raise CourseError(f"none of the first {MOST_IN_VAIN} submissions could be executed ({why}).")
+        return submission
 
     def _work(self, student: str) -> Work:
         """Gather what executing a submission needs."""
@@ -155,14 +163,17 @@ class Course:
                 notebooks[name] = nbformat.writes(graded_form(path, release))
         source = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", self.assignment))
         ignored = [*self.coursedir.ignore, "*.ipynb"]
-        # The instructor's files come last: they replace a student's version.
-        files = {}
-        for root in (submitted, source):
+        # The instructor's files come first: they stand in place of a student's version.
+        files: dict[str, bytes] = {}
+        limits = self.confinement.limits
+        room = limits.scratch // 2  # as much as a kernel would be given of it
+        for root in (source, submitted):
             for path in map(Path, find_all_files(str(root), ignored)):
-                status = path.lstat()
-                if stat.S_ISREG(status.st_mode) and status.st_size <= self.confinement.limits.file_size:
-                    files[str(path.relative_to(root))] = path.read_bytes()
-        return Work(notebooks, files, {name: dict(self._config[name]) for name in _SECTIONS})
+                status, name = path.lstat(), str(path.relative_to(root))
+                if stat.S_ISREG(status.st_mode) and status.st_size <= min(limits.file_size, room) and name not in files:
+                    files[name] = path.read_bytes()
+                    room -= status.st_size
+        return Work(notebooks, files, {name: dict(self._config[name]) for name in _SECTIONS}, own_code())
 
     def _record(self, student: str, digest: str, executed: Mapping[str, str] | Exception) -> Submission:
         """Let nbgrader write an executed submission to its folders and the gradebook, and remember the results."""
@@ -181,10 +192,10 @@ class Course:
         if (result.get("error") or "").rstrip().endswith("KeyboardInterrupt"):
             raise KeyboardInterrupt  # which nbgrader keeps to itself
         outcomes = tuple(self._outcome(exercise, student, result) for exercise in EXERCISES.values())
-        submission = Submission(student, digest, outcomes)
-        if result["success"] or not self._notebooks(student):
-            self._grades.mkdir(parents=True, exist_ok=True)
-            write_json(as_json(submission), self._path(student))
+        graded = result["success"] or not self._notebooks(student)
+        submission = Submission(student, digest if graded else "", outcomes)
+        self.grades.mkdir(parents=True, exist_ok=True)
+        write_json(as_json(submission), self._path(student))
         return submission
 
     def write_results(self) -> Path:
@@ -193,14 +204,16 @@ class Course:
         for student in self.students():
             with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
                 found.append(from_json(json.loads(self._path(student).read_text(encoding="utf-8"))))
-        self._grades.mkdir(parents=True, exist_ok=True)
+        self.grades.mkdir(parents=True, exist_ok=True)
         for submission in found:
-            folder = self._grades / "gradescope" / submission.student
+            folder = self.grades / "gradescope" / submission.student
             folder.mkdir(parents=True, exist_ok=True)
             write_json(as_gradescope(submission), folder / "results.json")
-        write_text(as_csv(found), self._grades / "grades.csv")
-        page = self._grades / "index.html"
-        write_text(class_page(self.assignment, found, self._pending(), self._feedback_page), page)
+        write_text(as_csv(found), self.grades / "grades.csv")
+        page = self.grades / "index.html"
+        known = {submission.student for submission in found}
+        ungraded = [student for student in self.students() if student not in known]
+        write_text(class_page(self.assignment, found, ungraded, self._pending(), self._feedback_page), page)
         return page
 
     def _pending(self) -> dict[str, list[str]]:
@@ -213,9 +226,10 @@ class Course:
                     pending[submission.student.id] = waiting
         return pending
 
-    def _feedback_page(self, student: str, exercise: Exercise) -> str | None:
+    def _feedback_page(self, student: str, exercise: Exercise) -> str:
+        """Return the address of a feedback page, which nbgrader may write later."""
         page = self.folder(self.coursedir.feedback_directory, student) / f"{exercise.notebook}.html"
-        return quote(os.path.relpath(page, self._grades)) if page.exists() else None
+        return quote(os.path.relpath(page, self.grades))
 
     def _notebooks(self, student: str) -> list[Path]:
         return list(self.folder(self.coursedir.submitted_directory, student).glob("*.ipynb"))
@@ -243,14 +257,13 @@ class Course:
             return float(grade.score or 0.0)
 
     def _path(self, student: str) -> Path:
-        return self._grades / f"{student}.json"
+        return self.grades / f"{student}.json"
 
     def _digest(self, student: str) -> str:
         """Return a hash of what decides the grade: submission, assignment, configuration, and the code that grades."""
-        package = Path(__file__).parent
         release = Path(self.coursedir.format_path(self.coursedir.release_directory, ".", self.assignment))
         submitted = self.folder(self.coursedir.submitted_directory, student)
-        return _digest(submitted, release, self._config_file, package, package.parent / "lab_utils")
+        return digest(submitted, release, self._config_file) + own_code()
 
     def _read(self, student: str, digest: str) -> Submission | None:
         try:
@@ -265,6 +278,7 @@ class Course:
         return submission
 
 
+MOST_IN_VAIN = 3  # submissions that cannot be executed before the run is given up, if no other could be
 MOST_WAITING = 64  # submissions that are given to an executor before the first of them is recorded
 
 
@@ -275,18 +289,6 @@ def _run_here(work: Work) -> dict[str, str] | Exception:
         raise
     except Exception as error:
         return error
-
-
-def _digest(*roots: Path) -> str:
-    """Return a hash of the files in some folders, and of some files."""
-    hashed = hashlib.sha256()
-    for root in roots:
-        for path in [root] if root.is_file() else sorted(root.rglob("*")):
-            if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts:
-                with path.open("rb") as file:
-                    content = hashlib.file_digest(file, "sha256").digest()
-                hashed.update(str(path.relative_to(root)).encode() + b"\0" + content)
-    return hashed.hexdigest()
 
 
 def _cause(result: dict[str, Any]) -> str:

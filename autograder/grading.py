@@ -27,13 +27,22 @@ _WITHOUT = (
 def check_here(exercise: str, answer: object, *, seed: int | None = None) -> Report:
     """Grade an answer that lives in this process; see `autograder.check`."""
     found = find(exercise)
-    return run_checks(found, Answer(found, answer), seed=seed)
+    return run_checks(found, Answer(found, answer), seed=seed, cut_off=True)
 
 
 def run_checks(
-    exercise: Exercise, answer: Callable[..., Any], *, seed: int | None = None, more: tuple[Result, ...] = ()
+    exercise: Exercise,
+    answer: Callable[..., Any],
+    *,
+    seed: int | None = None,
+    more: tuple[Result, ...] = (),
+    cut_off: bool = False,
 ) -> Report:
-    """Grade a callable that raises `AnswerError` where the student's own code fails; `more` opens the report."""
+    """Grade a callable that raises `AnswerError` where the student's own code fails; `more` opens the report.
+
+    Raises KeyboardInterrupt if that comes while the checks run; with `cut_off`, where it is how a cell ends that is out
+    of time, returns what was found before.
+    """
     seed = secrets.randbits(32) if seed is None else seed
     plugin = _Checks(seed)
     # The fixture is named after the exercise, so that a check reads as a call of what it grades.
@@ -46,6 +55,8 @@ def run_checks(
             [*options, "-c", os.devnull, f"--rootdir={exercise.checks.parent}", str(exercise.checks)],
             plugins=[plugin, fixtures],
         )
+    if status == pytest.ExitCode.INTERRUPTED and not cut_off:
+        raise KeyboardInterrupt  # which pytest keeps to itself
     results = tuple(plugin.results())
     if not results:  # a report without any would look like one of checks that all passed
         raise RuntimeError(f"pytest found no check in {exercise.checks} ({status!r})")
@@ -104,7 +115,14 @@ def _result(item: pytest.Function, status: Status, message: str = "") -> Result:
     assert marker is not None, f"{item.name} has no points"
     points = float(marker.args[0])
     title = (item.obj.__doc__ or item.name).strip().splitlines()[0].rstrip(".")
-    return Result(title, status, points if status == "passed" else 0.0, points, message)
+    return Result(title, status, points if status == "passed" else 0.0, points, _plain(message))
+
+
+def _plain(text: str) -> str:
+    """Return a text that any file and terminal takes: an answer's own words may hold half characters or commands."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 @contextlib.contextmanager

@@ -3,38 +3,41 @@
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from autograder.exercises import EXERCISES, Exercise
-from autograder.results import Submission, cause
+from autograder.results import Outcome, Submission, cause
 
 _BARS = 12
 _MOST_CHECKS = 15
 _HUMAN = ("died", "tampered")
+_NOT_GRADED = "not graded: run `python -m autograder grade` again"
 
 
 def class_page(
     assignment: str,
     submissions: Sequence[Submission],
+    ungraded: Sequence[str],
     pending: Mapping[str, Sequence[str]],
-    feedback: Callable[[str, Exercise], str | None],
+    feedback: Callable[[str, Exercise], str],
 ) -> str:
     """Return the page.
 
-    `pending` names, by student, the questions that wait for a grade by hand; `feedback` gives the address of the
-    feedback page of a student's notebook, if there is one.
+    `ungraded` are students who handed in and have no grade; `pending` names, by student, the questions that wait for a
+    grade by hand; `feedback` gives the address of the feedback page of a student's notebook.
     """
     points = [submission.points for submission in submissions]
     people = {
         submission.student: [
-            *(f"{o.exercise} {o.status}: {'; '.join(o.reasons)}" for o in submission.outcomes if o.status in _HUMAN),
-            *(f"to be graded by hand: {question}" for question in pending.get(submission.student, ())),
+            *(_NOT_GRADED,) * (not submission.digest),
+            *(f"{o.exercise} {o.status}: {'; '.join(o.reasons)}" for o in submission.outcomes if _needs_human(o)),
         ]
         for submission in submissions
-    }
+    } | {student: [_NOT_GRADED] for student in ungraded}
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["points"] = lambda value: f"{round(value, 1):g}"
     template = environment.from_string((Path(__file__).parent / "class_page.html").read_text(encoding="utf-8"))
@@ -46,7 +49,9 @@ def class_page(
         bars=_bars(points),
         exercises=_exercises(submissions),
         checks=_checks(submissions),
-        people=[(student, reasons) for student, reasons in people.items() if reasons],
+        people=sorted((student, reasons) for student, reasons in people.items() if reasons),
+        by_hand=sorted(Counter(question for questions in pending.values() for question in questions).items()),
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         students=[
             {
                 "name": submission.student,
@@ -64,6 +69,10 @@ def class_page(
             for submission in submissions
         ],
     )
+
+
+def _needs_human(outcome: Outcome) -> bool:
+    return outcome.status in _HUMAN or any(check.status in _HUMAN for check in outcome.checks)
 
 
 def _bars(points: Sequence[float]) -> list[dict[str, float]]:

@@ -9,13 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from nbgrader.utils import setenv
+
 from autograder.confinement import child
 
 RETRIES = 2  # of a submission whose worker was lost
 
 
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class PoolError(RuntimeError):
     """There is nobody to execute submissions; the message says what to do."""
+
+
+class WorkerLost(PoolError):
+    """A process of this machine ended that executed submissions; another pool may go on."""
 
 
 @contextmanager
@@ -23,7 +34,8 @@ def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator
     """Yield an executor of `jobs` processes or of the cluster behind a scheduler; None for one job, which needs none.
 
     Whatever ends the block, no process of ours is left, and those of a cluster do nothing more for us. Raises PoolError
-    if Dask is not installed, or if the scheduler does not answer within `wait` seconds.
+    if Dask is not installed, or if the scheduler or a worker does not answer within `wait` seconds; WorkerLost if one
+    of our own processes ends. A cluster's lost worker costs a retry, and no error.
     """
     if scheduler:
         yield from _cluster(scheduler, wait)
@@ -33,11 +45,14 @@ def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator
         executor = concurrent.futures.ProcessPoolExecutor(
             jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_follow, initargs=(os.getpid(),)
         )
+        # More threads than processors wait for each other, most of them at full speed.
+        threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // jobs)))
         try:
-            yield executor
+            with setenv(OMP_NUM_THREADS=threads):
+                yield executor
         except concurrent.futures.BrokenExecutor:
             message = "a process that executes submissions was lost; what was graded is recorded. Run again"
-            raise PoolError(f"{message}, with fewer --jobs if memory was short.") from None
+            raise WorkerLost(f"{message}, with fewer --jobs if memory was short.") from None
         except BaseException:
             for process in multiprocessing.active_children():
                 process.terminate()
@@ -66,4 +81,11 @@ def _cluster(scheduler: str, wait: int) -> Iterator[concurrent.futures.Executor]
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PoolError(f"no Dask scheduler answers at {scheduler}: {reason}") from None
     with client:
-        yield client.get_executor(retries=RETRIES, pure=False)
+        try:
+            client.wait_for_workers(1, timeout=wait)
+        except TimeoutError:
+            raise PoolError(f"the scheduler has no worker; start one with: dask worker {scheduler}") from None
+        try:
+            yield client.get_executor(retries=RETRIES, pure=False)
+        except concurrent.futures.CancelledError:
+            raise PoolError(f"lost the scheduler at {scheduler}; what was graded is recorded. Run again.") from None

@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,7 +49,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Submission:
-    """What one student earned in the exercises that are graded automatically. `fresh`: graded in this run."""
+    """What one student earned in the exercises that are graded automatically. `fresh`: graded in this run.
+
+    `digest` says what decided the grade; it is empty if the grader failed, and then the next run grades again.
+    """
 
     student: str
     digest: str
@@ -158,9 +159,9 @@ def as_gradescope(submission: Submission) -> dict[str, Any]:
 
 def write_text(text: str, path: Path) -> None:
     """Write a file, whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".grades-", delete=False, encoding="utf-8") as file:
-        file.write(text)
-    os.replace(file.name, path)
+    beside = path.with_name(f".{path.name}.new")  # one process writes; not from `tempfile`, for others may read it
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
 
 
 def write_json(content: object, path: Path) -> None:

@@ -3,6 +3,9 @@
 It is one function of plain data, so that it can run in this process, in another, or on another machine.
 """
 
+import functools
+import hashlib
+import platform
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -25,10 +28,16 @@ class Work:
     notebooks: dict[str, str]  # name without suffix -> JSON text
     files: dict[str, bytes]  # path relative to the submission -> content
     config: dict[str, Any]  # sections of nbgrader's configuration
+    code: str  # what `own_code` returns where the work was given out
 
 
 def run(work: Work) -> dict[str, str]:
-    """Execute a submission; return its notebooks with outputs, scores and reports, as JSON text by name."""
+    """Execute a submission; return its notebooks with outputs, scores and reports, as JSON text by name.
+
+    Raises RuntimeError where the code that grades is another than where the work was given out.
+    """
+    if work.code != own_code():
+        raise RuntimeError(f"{platform.node()} has another version of this package than the grader: install the same")
     executed = {}
     with _one_at_a_time, tempfile.TemporaryDirectory() as name, setenv(NBGRADER_EXECUTION="autograde"):
         folder = Path(name)
@@ -42,3 +51,22 @@ def run(work: Work) -> dict[str, str]:
             book, _ = execute.preprocess(nbformat.reads(text, as_version=4), {"metadata": {"path": name}})
             executed[notebook] = nbformat.writes(book)
     return executed
+
+
+@functools.cache
+def own_code() -> str:
+    """Return a hash of the code that grades."""
+    package = Path(__file__).parent
+    return digest(package, package.parent / "lab_utils")
+
+
+def digest(*roots: Path) -> str:
+    """Return a hash of the files in some folders, and of some files."""
+    hashed = hashlib.sha256()
+    for root in roots:
+        for path in [root] if root.is_file() else sorted(root.rglob("*")):
+            if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts:
+                with path.open("rb") as file:
+                    content = hashlib.file_digest(file, "sha256").digest()
+                hashed.update(str(path.relative_to(root)).encode() + b"\0" + content)
+    return hashed.hexdigest()

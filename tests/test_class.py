@@ -2,21 +2,28 @@
 
 import copy
 import csv
+import dataclasses
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import psutil
 import pytest
+from filelock import FileLock
 from nbgrader.api import Gradebook
 
+import autograder.course
+import autograder.work
+from autograder.__main__ import main
 from autograder.confinement.layers import ConfinementError
-from autograder.course import Course
+from autograder.course import Course, CourseError
 from autograder.exercises import EXERCISES
 from autograder.page import class_page
 from autograder.pools import PoolError, pool
@@ -92,7 +99,7 @@ def gone(processes):
     return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
-def start(course, *options):
+def start(course, *options, wait_for="/42"):
     """Start grading, and return as soon as the first student is graded."""
     command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", *options]
     streams = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
@@ -100,8 +107,9 @@ def start(course, *options):
     process = subprocess.Popen(
         command, cwd=course, **streams, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     )
-    line = process.stderr.readline()
-    assert "/42" in line, line + process.stderr.read()
+    if wait_for:
+        line = process.stderr.readline()
+        assert wait_for in line, line + process.stderr.read()
     return process
 
 
@@ -136,6 +144,86 @@ def test_ctrl_c_stops_cleanly(course):
     assert gone(below)
 
 
+def test_ctrl_c_with_one_job_costs_nobody_a_grade(course):
+    """The checks run in the process that is interrupted, and pytest keeps Ctrl-C to itself."""
+    (course / "grades" / "multiview_vae").mkdir(parents=True)
+    for student in "abcefg":
+        shutil.rmtree(next((course / "submitted").glob(f"{student}_*")))
+    process = start(course, "--jobs", "1", wait_for=None)
+    while not family(process.pid):
+        time.sleep(0.1)
+    time.sleep(12)  # by now the endless answer is called; its own limit would end the check later
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 130, said
+    assert list((course / "grades" / "multiview_vae").glob("*.json")) == []
+
+
+def test_a_second_run_waits_for_nobody_and_harms_nobody(course):
+    with FileLock(course / "grades" / "multiview_vae" / ".lock"):
+        result = grade(course)
+    assert result.returncode == 2
+    assert "another run is grading multiview_vae" in result.stderr
+    assert not (course / "autograded").exists()
+
+
+def test_where_nobody_can_be_executed_the_run_is_given_up(course, monkeypatch):
+    def broken(work):
+        raise ModuleNotFoundError("No module named 'autograder'")
+
+    monkeypatch.setattr("autograder.course.run", broken)
+    graded = []
+    with pytest.raises(CourseError, match=r"none of the first 3 .* \(ModuleNotFoundError: No module"):
+        graded.extend(Course(course, "multiview_vae").grade_class(sorted(POINTS)))
+    assert [submission.student for submission in graded] == sorted(POINTS)[:2]
+
+
+def test_one_that_cannot_be_executed_stops_nobody_and_is_told(course, monkeypatch, capsys):
+    def broken(work, run=autograder.course.run):
+        if "os._exit" in work.notebooks[NAME]:
+            raise OSError(28, "No space left on device")
+        return run(work)
+
+    monkeypatch.setattr("autograder.course.run", broken)
+    monkeypatch.chdir(course)
+    for student in "bcdg":
+        shutil.rmtree(next((course / "submitted").glob(f"{student}_*")))
+    assert main(["grade", "multiview_vae", "--jobs", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "not graded, and tried again by the next run: e_exits\n" in err
+    assert "No space left on device" in out
+    monkeypatch.undo()
+    monkeypatch.chdir(course)
+    assert main(["grade", "multiview_vae", "--jobs", "1"]) == 0
+    assert "3 submissions, 2 of them unchanged" in capsys.readouterr().out
+
+
+def test_other_code_on_a_worker_is_refused(course):
+    work = dataclasses.replace(Course(course, "multiview_vae")._work("a_right"), code="another")
+    with pytest.raises(RuntimeError, match="another version of this package"):
+        autograder.work.run(work)
+
+
+def test_half_characters_and_terminal_commands_cost_one_exercise_and_harm_no_file(course):
+    """A lone surrogate cannot be written to a file, and an escape changes an instructor's terminal."""
+    path = course / "submitted" / "g_right" / "multiview_vae" / f"{NAME}.ipynb"
+    book = nbformat.read(path, as_version=4)
+    find({NAME: book}, "product_of_experts_answer").source = (
+        'import sys\nprint("\\ud800 \\x1b[2J")\ndef product_of_experts(*experts):\n'
+        '    raise ValueError("\\ud800 and \\x1b[31m red")\n'
+    )
+    path.write_text(nbformat.writes(book))
+    result = grade(course, "--student", "g_right")
+    assert result.returncode == 0, result.stderr
+    (outcome,) = [
+        o for o in json.loads((course / "grades/multiview_vae/g_right.json").read_text())["outcomes"] if o["checks"]
+    ]
+    assert outcome["status"] == "error"
+    assert "ValueError: � and �[31m red" in outcome["checks"][0]["message"]
+    assert "\x1b" not in result.stdout
+
+
 def test_stock_nbgrader_gives_the_same_scores(course):
     assert grade(course, "--jobs", "2").returncode == 0
     kept = {path: path.read_text() for path in (course / "grades" / "multiview_vae").glob("*.json")}
@@ -156,7 +244,13 @@ def test_a_file_that_cannot_be_read_costs_nobody_else(course, monkeypatch):
     first, second = Course(course, "multiview_vae").grade_class(["a_right", "f_right"])
     assert (first.points, second.points) == (0, 15)
     assert "Permission denied: 'data.csv'" in first.outcomes[1].problem
-    assert not (course / "grades" / "multiview_vae" / "a_right.json").exists()
+    assert (first.digest, bool(second.digest)) == ("", True)  # the next run tries the first one again
+    page = Course(course, "multiview_vae").write_results().read_text()
+    people = page.split("Who needs a human")[1].split("<h2>")[0]
+    assert "a_right</a><td>not graded" in people
+    assert "b_textbook</a><td>not graded" in people
+    assert "f_right" not in people
+    assert "../../feedback/f_right/multiview_vae/2_product_of_experts.html" in page
 
 
 def test_confinement_that_is_required_and_missing_stops_the_run(course, monkeypatch):
@@ -194,6 +288,15 @@ def test_a_cluster_gives_the_same_and_a_lost_worker_costs_a_retry(course, cluste
     address, (_, one, _) = cluster
     process = start(course, "--scheduler", address)
     one.kill()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(300) == 0, said
+    expect_all(course)
+
+
+def test_a_lost_process_of_this_machine_costs_a_retry(course):
+    process = start(course, "--jobs", "2")
+    next(p for p in psutil.Process(process.pid).children() if "spawn_main" in " ".join(p.cmdline())).kill()
     said = process.stderr.read()
     process.stderr.close()
     assert process.wait(300) == 0, said
@@ -319,18 +422,21 @@ def test_gradescope_has_a_test_for_each_check():
 
 
 def test_the_page_of_a_class():
-    pages = {("zoe", "vae_loss"): "../../feedback/zoe/multiview_vae/3_multiview_vae.html"}
-    page = class_page("lab", CLASS, {"zoe": ["a question"]}, lambda student, e: pages.get((student, e.name)))
+    pending = {"zoe": ["a question"], "=cmd": ["a question"]}
+    page = class_page("lab", CLASS, ["a late one"], pending, lambda s, e: f"../{quote(s)}/{e.notebook}.html")
     assert "bad &lt;b&gt;" in page
     assert "a &lt;script&gt;" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
-    assert 'href="../../feedback/zoe/multiview_vae/3_multiview_vae.html"' in page
+    assert 'href="../zoe/3_multiview_vae.html"' in page
+    assert "@media print" in page
     people = page.split("Who needs a human")[1].split("<h2>")[0]
     assert "product_of_experts died: one (-15): It ended." in people
-    assert "to be graded by hand: a question" in people
+    assert '<a href="#a%20late%20one">a late one</a><td>not graded' in people
+    assert "zoe</a>" not in people  # who only waits for a grade by hand is counted
+    assert "a question (2)" in people
     assert "mean 22" in page
 
 
 def test_the_page_of_nobody():
-    assert "0 submissions" in class_page("lab", [], {}, lambda student, exercise: None)
+    assert "0 submissions" in class_page("lab", [], [], {}, lambda student, exercise: "")
