@@ -19,13 +19,13 @@ def grading(monkeypatch):
 
 def test_the_page_says_how_many_times_faster(grading, tmp_path):
     rows = {
-        "stock": {"wall": 30.0, "cpu": 31.0, "start": 1.0},
-        "one_job": {"wall": 3.0, "cpu": 3.0, "start": 15.0},
-        "two_jobs": {"wall": 1.5, "cpu": 3.0, "start": 16.0},
+        "stock": {"wall": 30.0, "cpu": 31.0, "start": 1.0, "faults": 1},
+        "one_job": {"wall": 3.0, "cpu": 3.0, "start": 15.0, "faults": 0},
+        "two_jobs": {"wall": 1.5, "cpu": 3.0, "start": 16.0, "faults": 0},
     }
     grown = [{"students": n, "seconds": 2.0 * n, "mib": 800.0, "mib_all": 2000.0, "faults": 0} for n in (10, 100)]
     text = grading.tables(rows, grown)
-    assert "| this grader, two jobs | 1.50 | 3.00 | 20.0 | 16.0 |" in text
+    assert "| this grader, two jobs | 1.50 | 3.00 | 20.0 | 16.0 | 0 |" in text
     assert "Two jobs are 2.00 times as fast as one." in text
     assert "| 100 | 200 | 800 | 2000 | 0 |" in text
     grading.figure(rows, grown, tmp_path / "figure.png")
