@@ -24,6 +24,7 @@ from lab_utils.results import results_folder
 from lab_utils.training import Pairs, write_whole
 
 MNIST_COLOUR, SVHN_COLOUR, JOINT_COLOUR, GREY = "#0072B2", "#D55E00", "#000000", "#999999"  # Okabe and Ito 2008
+VISIBLE = 0.02  # standard deviation of a pixel in 0..1, above which one sees it change
 # Ten colours apart for all common kinds of colour vision (Paul Tol's "muted", plus black).
 DIGIT_COLOURS = (
     "#000000",
@@ -161,17 +162,16 @@ def show_cross_domain(
 ) -> None:
     """Show, for one pair of each digit, `draws` images of the other view drawn from each view alone.
 
-    In the corner of each drawn image stands the digit that the view's judge reads there, in a box where it is wrong.
+    In the corner of each drawn image stands the digit that the view's judge reads there, on orange where it is wrong.
     """
     chosen = [int((pairs.labels == digit).nonzero()[0][0]) for digit in range(10)]
     ten = LabelledPairs(pairs.mnist[chosen], pairs.svhn[chosen], pairs.labels[chosen])
     given = posteriors(model, ten)
     figure = Figure(figsize=(12.6, 0.6 * (draws + 1) + 0.9), layout="constrained")
     axes = np.array(_axes(figure, draws + 1, 2)).reshape(draws + 1, 2)
-    right = 0
     for column, (source, target) in zip(axes.T, (("mnist", "svhn"), ("svhn", "mnist")), strict=True):
+        right = 0
         _strip(column[0], getattr(ten, source), f"{source.upper()}\ngiven")
-        column[0].set_title(f"{target.upper()} drawn from {source.upper()} alone", fontsize=10)
         for axis in column[1:]:
             images = decode(model, sample(given[source]))[target]
             _strip(axis, images, f"{target.upper()}\ndrawn" if axis is column[1] else "")
@@ -180,9 +180,9 @@ def show_cross_domain(
                 box = {"facecolor": "white" if read == digit else SVHN_COLOUR, "edgecolor": "none", "pad": 0.8}
                 colour = "black" if read == digit else "white"
                 axis.text(32 * i + 30, 30, str(read), ha="right", va="bottom", fontsize=7, color=colour, bbox=box)
-    figure.suptitle(
-        f"In {right} of {20 * draws} draws a classifier reads the given digit (boxed where not)", fontsize=11
-    )
+        title = f"{target.upper()} drawn from {source.upper()} alone: {right} of {10 * draws} read as the given digit"
+        column[0].set_title(title, fontsize=10)
+    figure.suptitle("One view given, the other drawn, and the digit a classifier reads (orange: another)", fontsize=11)
     alt = (
         "Two grids of images. Above, one given image of each digit; below, draws of the other view with the digit read."
     )
@@ -199,7 +199,7 @@ def show_interpolation(
     means = posteriors(model, pairs)["joint"][0]  # (N, D)
     weight = torch.linspace(0, 1, steps, device=means.device)[:, None]
     figure = Figure(figsize=(0.55 * steps + 1.2, 1.25 * len(ends) + 0.5), layout="constrained")
-    figure.suptitle("Between two digits both views turn from one into the other together", fontsize=11)
+    figure.suptitle("Both views on the straight line between two latent means", fontsize=11)
     axes = iter(_axes(figure, 2 * len(ends)))
     for start, end in ends:
         first, last = (means[int((pairs.labels == digit).nonzero()[0][1])] for digit in (start, end))
@@ -228,7 +228,7 @@ def show_dimensions(
     z[range(size), :, range(size)] = torch.linspace(-reach, reach, steps, device=start.device)
     drawn = decode(model, z.flatten(0, 1))
     columns = {view: images.unflatten(0, (size, steps)) for view, images in drawn.items()}  # (D, steps, C, 32, 32)
-    changed = {view: [d for d in range(size) if images[d].std(0).max() > 1e-3] for view, images in columns.items()}
+    changed = {view: [d for d in range(size) if images[d].std(0).max() > VISIBLE] for view, images in columns.items()}
     rows = max(1, *map(len, changed.values()))
     figure = Figure(figsize=(1.02 * steps + 1.6, 0.5 * rows + 0.7), layout="constrained")
     figure.suptitle("Shared dimensions change both views, own dimensions one", fontsize=11)

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +150,7 @@ def finite(step: int, **terms: Tensor) -> list[float]:
     if broken:
         raise DivergenceError(
             f"Training stopped in step {step}: {', '.join(broken)}. The weights are those before this step; "
-            "lower the learning rate, or look at what feeds that term."
+            "look at what feeds that term (is product_of_experts right?), or lower the learning rate."
         )
     return values
 
@@ -158,15 +158,16 @@ def finite(step: int, **terms: Tensor) -> list[float]:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that, whenever the process or the machine stops, the old or the new content is there, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        try:
+    beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")  # not from `tempfile`: others may read the file
+    try:
+        with beside.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -212,7 +213,8 @@ class Checkpoint:
     def resume(self, **parts: Stateful) -> list[dict[str, float]]:
         """Put parts and generators into the saved state and return the history; without a file change nothing: [].
 
-        Raises CheckpointError if the file is damaged or of another run; then nothing has been changed.
+        Raises CheckpointError if the file is damaged or of another run; then nothing has been changed. Raises it, too,
+        if a part does not fit, for example a model of another width; then no part is of use any more.
         """
         try:
             state = load_state(self.path)
@@ -227,7 +229,11 @@ class Checkpoint:
                 "of its own."
             )
         for name, part in parts.items():
-            part.load_state_dict(state["parts"][name])
+            try:
+                part.load_state_dict(state["parts"][name])
+            except (RuntimeError, ValueError, LookupError) as error:
+                problem = f"{self.path} holds another {name} ({error})"
+                raise CheckpointError(f"{problem}. Delete it, or give this run a file of its own.") from error
         torch.set_rng_state(state["generators"]["cpu"])
         if torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["generators"]["cuda"])

@@ -80,7 +80,7 @@ def pairs():
 def test_a_model_that_keeps_the_digit_is_coherent(pairs):
     results = cross_coherence(Toy(), JUDGES, pairs)
     assert {name: value.micro for name, value in results.items()} == dict.fromkeys(
-        ("mnist_to_mnist", "mnist_to_svhn", "svhn_to_mnist", "svhn_to_svhn"), 1.0
+        [f"{source}_to_{target}" for source in ("mnist", "svhn", "joint") for target in ("mnist", "svhn")], 1.0
     )
     assert joint_coherence(Toy(), JUDGES, dimensions=2) == 1.0
 
@@ -95,10 +95,10 @@ def test_shuffled_labels_are_at_chance(pairs):
 @pytest.mark.parametrize(
     ("broken", "at_chance"),
     [
-        ({"blind": ("mnist",)}, {"mnist_to_svhn", "mnist_to_mnist"}),
+        ({"blind": ("mnist",)}, {f"{source}_to_{view}" for source in ("mnist", "joint") for view in ("mnist", "svhn")}),
         ({"blind": ("svhn",)}, {"svhn_to_mnist", "svhn_to_svhn"}),
-        ({"deaf": ("mnist",)}, {"svhn_to_mnist", "mnist_to_mnist"}),
-        ({"deaf": ("svhn",)}, {"mnist_to_svhn", "svhn_to_svhn"}),
+        ({"deaf": ("mnist",)}, {"svhn_to_mnist", "mnist_to_mnist", "joint_to_mnist"}),
+        ({"deaf": ("svhn",)}, {"mnist_to_svhn", "svhn_to_svhn", "joint_to_svhn"}),
     ],
 )
 def test_each_coherence_looks_at_its_own_encoder_and_decoder(pairs, broken, at_chance):

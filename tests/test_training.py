@@ -15,7 +15,10 @@ from tests.conftest import ROOT, SOLUTIONS
 
 PairedDataset = load_definition(SOLUTIONS / "1_paired_dataset.ipynb", "PairedDataset")
 product_of_experts = load_definition(SOLUTIONS / "2_product_of_experts.ipynb", "product_of_experts")
-MultiViewVAE, train = (load_definition(SOLUTIONS / "3_multiview_vae.ipynb", name) for name in ("MultiViewVAE", "train"))
+MultiViewVAE, train, agreement_loss, dream_loss = (
+    load_definition(SOLUTIONS / "3_multiview_vae.ipynb", name)
+    for name in ("MultiViewVAE", "train", "agreement_loss", "dream_loss")
+)
 
 
 @pytest.fixture
@@ -168,6 +171,19 @@ def test_the_checkpoint_of_another_run_is_refused(saved, settings, message):
         checkpoint.resume(model=nn.Linear(2, 2), optimizer=nn.Linear(2, 2))
 
 
+def test_a_checkpoint_of_another_width_is_refused(saved):
+    checkpoint, _ = saved
+    with pytest.raises(CheckpointError, match="holds another model") as caught:
+        checkpoint.resume(model=nn.Linear(3, 2))
+    assert str(checkpoint.path) in str(caught.value)
+
+
+def test_files_are_for_whoever_may_read_the_folder(saved):
+    checkpoint, _ = saved
+    (checkpoint.path.parent / "plain").touch()
+    assert checkpoint.path.stat().st_mode == (checkpoint.path.parent / "plain").stat().st_mode
+
+
 def test_an_interrupted_save_leaves_the_old_checkpoint(saved, monkeypatch):
     checkpoint, model = saved
     before = checkpoint.path.read_bytes()
@@ -182,6 +198,37 @@ def test_nan_stops_with_the_step_and_the_term():
     assert finite(1, loss=torch.tensor(2.0), kl=torch.tensor(0.5)) == [2.0, 0.5]
     with pytest.raises(DivergenceError, match=r"step 7: kl is nan, loss is inf\b"):
         finite(7, mnist=torch.tensor(1.0), kl=torch.tensor(float("nan")), loss=torch.tensor(float("inf")))
+
+
+def test_agreement_is_the_integral_that_the_notebook_names():
+    """For each pair of posteriors, log of the integral of q1 q2 / p, here by summing over a grid, in two dimensions."""
+    torch.manual_seed(0)
+    mu1, mu2 = torch.randn(2, 3, 2, dtype=torch.float64)
+    logvar1, logvar2 = -torch.rand(2, 3, 2, dtype=torch.float64) - 0.1  # no expert is less sure than the prior
+    z = torch.linspace(-12, 12, 4001, dtype=torch.float64)
+
+    def density(mu, logvar):
+        return torch.distributions.Normal(mu[..., None], (logvar / 2).exp()[..., None]).log_prob(z)  # (3, 2, 4001)
+
+    prior = torch.distributions.Normal(0.0, 1.0).log_prob(z)
+    products = density(mu1, logvar1)[:, None] + density(mu2, logvar2) - prior  # (3, 3, 2, 4001)
+    scores = products.exp().sum(-1).mul(z[1] - z[0]).log().sum(-1)
+    partner = torch.arange(3)
+    both_ways = nn.functional.cross_entropy(scores, partner) + nn.functional.cross_entropy(scores.T, partner)
+    torch.testing.assert_close(agreement_loss((mu1, logvar1), (mu2, logvar2)), both_ways / 2)
+
+
+def test_dreams_teach_the_decoders_only():
+    torch.manual_seed(0)
+    model = MultiViewVAE(product_of_experts)
+    before = {name: buffer.clone() for name, buffer in model.encode_svhn.named_buffers()}
+    dream_loss(model, torch.randn(8, 20)).backward()
+    for encoder in model.encode_mnist, model.encode_svhn:
+        assert all(weight.grad is None and weight.requires_grad for weight in encoder.parameters())
+        assert encoder.training
+    for decoder in model.decode_mnist, model.decode_svhn:
+        assert any(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in decoder.parameters())
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.encode_svhn.named_buffers())
 
 
 def test_the_loop_stops_before_nan_reaches_the_weights():
