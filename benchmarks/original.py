@@ -1,11 +1,13 @@
 """What the benchmarks take from the notebooks, and the objective of the original lab to compare with."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from lab_utils import load_definition
+from lab_utils.training import autocast
 
 SOLUTIONS = Path(__file__).parent.parent / "solutions" / "multiview_vae"
 PairedDataset = load_definition(SOLUTIONS / "1_paired_dataset.ipynb", "PairedDataset")
@@ -29,18 +31,21 @@ class OriginalVAE(MultiViewVAE):  # type: ignore[misc, valid-type]
 
 
 def original_objective(
-    model: OriginalVAE, x_mnist: Tensor, x_svhn: Tensor, t: float, **weights: float
+    model: OriginalVAE, x_mnist: Tensor, x_svhn: Tensor, t: float, *, fast: bool = False, **weights: float
 ) -> dict[str, Tensor]:
     """Return the terms of the original lab's loss: the ELBOs of both views, of MNIST alone and of SVHN alone.
 
-    Three forward passes, each from image to image.
+    Three forward passes, each from image to image; in float32 as there, or, if `fast`, in the notebook's arithmetic.
     """
-    joint, *_ = model.posteriors(x_mnist, x_svhn)
-    z = model.sample(*joint)
-    both = (model.decode_mnist(z), x_mnist, model.decode_svhn(z), x_svhn)
+    with autocast(x_mnist.device) if fast else nullcontext():
+        joint, *_ = model.posteriors(x_mnist, x_svhn)
+        z = model.sample(*joint)
+        both = (model.decode_mnist(z), x_mnist, model.decode_svhn(z), x_svhn)
+        mnist = model.encode_mnist(x_mnist)
+        mnist_again = model.decode_mnist(model.sample(*mnist))
+        svhn = model.encode_svhn(x_svhn)
+        svhn_again = model.decode_svhn(model.sample(*svhn))
     loss, recon_mnist, recon_svhn, kl = vae_loss(*both, *joint, **weights)
-    mnist = model.encode_mnist(x_mnist)
-    loss = loss + vae_loss(model.decode_mnist(model.sample(*mnist)), x_mnist, None, None, *mnist, **weights)[0]
-    svhn = model.encode_svhn(x_svhn)
-    loss = loss + vae_loss(None, None, model.decode_svhn(model.sample(*svhn)), x_svhn, *svhn, **weights)[0]
+    loss = loss + vae_loss(mnist_again, x_mnist, None, None, *mnist, **weights)[0]
+    loss = loss + vae_loss(None, None, svhn_again, x_svhn, *svhn, **weights)[0]
     return {"loss": loss, "MNIST": recon_mnist, "SVHN": recon_svhn, "KL": kl}

@@ -1,6 +1,6 @@
 """How fast does it train? The notebook's loop, a loop like the original lab's, and MultiVae's trainer, in one run.
 
-python benchmarks/training.py [--steps 360] [--elbo -650] [--threads 1] [--compile] [--json FILE]
+python benchmarks/training.py [--steps 360] [--elbo -650] [--threads 1] [--compile] [--docs] [--json FILE]
 
 The three take turns of 30 steps, with the same encoders, decoders, batch size and threads, so that what else the
 machine does hits all alike. Between the turns, outside the clock, stands the ELBO of held-out pairs. MultiVae takes
@@ -14,6 +14,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -40,11 +41,18 @@ from torchvision import transforms
 from lab_utils import load_views
 from lab_utils.data import DigitImages, Views, hold_out
 from lab_utils.metrics import LabelledPairs, elbo_terms
-from lab_utils.training import PairBatches, autocast, stack_pairs
+from lab_utils.training import PairBatches, autocast, stack_pairs, write_whole
 
 BATCH, TURN = 64, 30
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WEIGHT = Recipe().svhn_weight
+DOCS = Path(__file__).parent.parent / "docs" / "training.md"
+LABELS = {
+    "ours": "the notebook",
+    "original": "a loop like the original lab's",
+    "multivae": "MultiVae's trainer",
+    "compiled": "the notebook, encoders and decoders through `torch.compile`",
+}
 Turns = Iterator[Any]  # each `next` trains for TURN steps
 
 
@@ -179,6 +187,40 @@ def measure(ways: dict[str, Any], views: Views, steps: int) -> dict[str, list[tu
     return measured
 
 
+def report(measured: dict[str, list[tuple[float, float]]], rates: dict[str, float], options: argparse.Namespace) -> str:
+    """Return what was measured as a page of Markdown."""
+    name = torch.cuda.get_device_name() if DEVICE == "cuda" else platform.processor() or platform.machine()
+    versions = [f"torch {torch.__version__}"]
+    for package in ("torchvision", "multivae"):
+        with suppress(PackageNotFoundError):
+            versions.append(f"{package} {version(package)}")
+    with autocast(DEVICE):
+        arithmetic = "bfloat16" if torch.is_autocast_enabled(DEVICE) else "float32"
+    lines = []
+    for way, points in measured.items():
+        turns = np.diff([0.0, *(seconds for seconds, _ in points)])
+        reached = next((f"{seconds:.1f}" for seconds, elbo in points if elbo >= options.elbo), "not reached")
+        cells = (f"{rates[way]:.0f}", f"{rates['ours'] / rates[way]:.2f}", f"{turns[0]:.1f}", f"{np.median(turns):.1f}")
+        lines.append(f"| {LABELS[way]} | {' | '.join(cells)} | {reached} | {points[-1][1]:.0f} |")
+    rows = "\n".join(lines)
+    command = f"--steps {options.steps} --threads {options.threads}{' --compile' * options.compile}"
+    return f"""# How fast it trains
+
+Written by `python benchmarks/training.py {command} --docs`: {name}, {options.threads} thread(s), batches of {BATCH},
+{options.steps} steps of each in turns of {TURN}, so that what else the machine does hits all alike;
+{", ".join(versions)}.
+The notebook computes in {arithmetic} and channels-last, the others in float32. Its steps are those of the whole recipe,
+dreams among them.
+
+| | pairs per second | notebook / this | first turn, s | median turn, s | s to ELBO {options.elbo:.0f} | last ELBO |
+| --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+The ELBO (nats, the house number's squared error weighted by {WEIGHT:g}) is that of held-out pairs after each turn. It
+goes against the notebook, whose objective brings it in late and asks for more than it.
+"""
+
+
 def main() -> None:
     """Measure, print, and write pairs per second if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -188,6 +230,7 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true", help="measure ours with torch.compile, too")
+    parser.add_argument("--docs", action="store_true", help="write what is printed to docs/training.md")
     parser.add_argument("--json", type=Path, help="write pairs per second to this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -195,29 +238,13 @@ def main() -> None:
     ways |= {"compiled": compiled} if options.compile else {}
     measured = measure(ways, load_views("train"), options.steps)
 
-    name = torch.cuda.get_device_name() if DEVICE == "cuda" else platform.processor() or platform.machine()
-    versions = {"torch": torch.__version__}
-    for package in ("torchvision", "multivae"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    with autocast(DEVICE):
-        arithmetic = "bfloat16" if torch.is_autocast_enabled(DEVICE) else "float32"
-    print(f"{name}, {options.threads} thread(s), batch {BATCH}; ours {arithmetic}, channels-last; the others float32")
-    print(", ".join(f"{package} {number}" for package, number in versions.items()))
-    rates = {}
-    for way, points in measured.items():
-        rates[way] = TURN * BATCH * len(points) / points[-1][0]
-        reached = next((f"{seconds:.1f} s" for seconds, elbo in points if elbo >= options.elbo), "not reached")
-        turns = np.diff([0.0, *(seconds for seconds, _ in points)])
-        pace = f"turns of {np.median(turns):.1f} s, the first {turns[0]:.1f} s"
-        found = f"ELBO {options.elbo:.0f} after {reached}, last {points[-1][1]:.0f}"
-        print(f"{way:9} {rates[way]:7.0f} pairs/s   {pace}   {found}")
-    for way in ways:
-        print(f"ours / {way:9} {rates['ours'] / rates[way]:5.2f}")
+    rates = {way: TURN * BATCH * len(points) / points[-1][0] for way, points in measured.items()}
+    text = report(measured, rates, options)
+    print(text)
     if options.json:
         options.json.write_text(json.dumps(rates, indent=2) + "\n")
+    if options.docs:
+        write_whole(DOCS, text.encode())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What the measuring scripts write, and that they see wrong points; the measuring itself is not for tests."""
 
+import importlib
 import sys
+from argparse import Namespace
 
 import pytest
 
@@ -8,13 +10,19 @@ from tests.conftest import ROOT
 
 
 @pytest.fixture
-def grading(monkeypatch):
+def benchmark(monkeypatch):
+    """A function that imports a benchmark."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import grading
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in ("grading", "stock", "training", "original", "ablation"):
+        if name not in before:
+            sys.modules.pop(name, None)
 
-    yield grading
-    for name in ("grading", "stock"):
-        sys.modules.pop(name, None)
+
+@pytest.fixture
+def grading(benchmark):
+    return benchmark("grading")
 
 
 def test_the_page_says_how_many_times_faster(grading, tmp_path):
@@ -52,3 +60,24 @@ def test_wrong_points_of_otter_are_seen(grading, tmp_path, wrong):
 
     assert found({"bao_textbook_product-003": right}) == []
     assert found({"bao_textbook_product-003": {**right, **wrong}} if wrong else {}) == ["bao_textbook_product-003"]
+
+
+def test_the_page_of_training_gives_ratios_and_when_an_elbo_was_reached(benchmark):
+    training = benchmark("training")
+    measured = {"original": [(4.0, -900.0), (8.0, -600.0)], "ours": [(2.0, -950.0), (4.0, -700.0)]}
+    rates = {"original": 480.0, "ours": 960.0}
+    text = training.report(measured, rates, Namespace(steps=60, threads=1, compile=False, elbo=-650.0))
+    assert "| a loop like the original lab's | 480 | 2.00 | 4.0 | 4.0 | 8.0 | -600 |" in text
+    assert "| the notebook | 960 | 1.00 | 2.0 | 2.0 | not reached | -700 |" in text
+    assert "training.py --steps 60 --threads 1 --docs" in text
+
+
+def test_the_page_of_the_ablation_has_mean_and_spread(benchmark, tmp_path):
+    ablation = benchmark("ablation")
+    metrics = dict.fromkeys((*ablation.METRICS, *ablation.REBUILT, "linear_probe", "seconds", "processor_seconds"), 0.5)
+    where = {"judges": {"mnist": 0.99, "svhn": 1.0}, "torch": "2", "device": "cpu", "threads": 1}
+    runs = {f"a row | 8 epochs | seed {seed}": {**metrics, "joint": 0.2 * seed, **where} for seed in range(3)}
+    text = ablation.page(runs, {"a row": 8}, "embedded", 5816, tmp_path / "ablation-other.json")
+    assert "| a row | 8 | 3 | 0.500 ± 0.000 | 0.500 ± 0.000 | 0.200 ± 0.200 | 0.500 ± 0.000 |" in text
+    assert "(ablation-other.png)" in text
+    assert ablation.figure(runs, {"a row": 8}).axes
