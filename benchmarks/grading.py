@@ -59,7 +59,7 @@ nothing behind it is graded; one row has it execute everything, as the others do
 
 Classes of several sizes are graded by `--rounds 0 --growth 10 100 500`, perhaps at another time. Their memory is the
 most that was seen every {pause} seconds: of the process that was started, and of all that work for it, kernels of
-students among them, a page that several share counted once.
+students among them, a page that several share counted once. Looking takes some of their time.
 
 {machine}.
 
