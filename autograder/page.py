@@ -15,7 +15,7 @@ from autograder.results import Outcome, Submission, cause
 _BARS = 12
 _MOST_CHECKS = 15
 _HUMAN = ("died", "tampered")
-_NOT_GRADED = "not graded: run `python -m autograder grade` again"
+_NOT_GRADED = "not graded; the next run tries again"
 
 
 def class_page(
