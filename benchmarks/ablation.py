@@ -152,8 +152,9 @@ time in brackets.
 
 A classifier of its own for each view reads the generated digit; its accuracy on that view's own test images: {judges}.
 Coherences are shares of all images (micro); the linear probe reads the mean of the joint posterior. The parts of the
-recipe and some of its weights were found in trials that were read on the test data, the other weights on a tenth of the
-training data: the numbers of the recipe may be a little too good.
+recipe and some of its weights were found in trials that were read on the test data, the other weights and the length of
+the training on a tenth of the training data: the numbers of the recipe may be a little too good. A row that adds
+several parts at once does not say which of them it was.
 
 A view is rebuilt from itself in MNIST→MNIST and SVHN→SVHN, and from both in both→MNIST and both→SVHN. Where the spreads
 of two rows overlap, this table does not rank them. The last row is the one above it, given more time.
