@@ -201,12 +201,13 @@ def measure(release: Path, students: int, rounds: int) -> dict[str, dict[str, fl
 
 @contextmanager
 def memory() -> Iterator[dict[str, float]]:
-    """Watch the child of this process: most MiB of it, and of it with all its descendants, each page counted once."""
+    """Watch a child started inside: most MiB of it, and of it with all its descendants, each page counted once."""
     peak, ended = {"mib": 0.0, "mib_all": 0.0}, threading.Event()
+    others = set(psutil.Process().children())
 
     def watch() -> None:
         while not ended.wait(PAUSE):
-            for child in psutil.Process().children():
+            for child in set(psutil.Process().children()) - others:
                 with suppress(psutil.Error):
                     peak["mib"] = max(peak["mib"], child.memory_info().rss / 2**20)
                     mib = sum(map(proportional, [child, *child.children(recursive=True)]))

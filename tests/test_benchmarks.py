@@ -1,6 +1,7 @@
 """What the measuring scripts write, and that they see wrong points; the measuring itself is not for tests."""
 
 import importlib
+import subprocess
 import sys
 from argparse import Namespace
 
@@ -44,8 +45,13 @@ def test_memory_is_that_of_a_child_and_its_children(grading, monkeypatch, tmp_pa
     monkeypatch.setattr(grading, "PAUSE", 0.1)
     hold = "b = bytearray(%d << 20); b[::4096] = bytes(len(b[::4096])); import time; time.sleep(2)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold % 60!r}])"
-    with grading.memory() as peak:
-        grading.run([sys.executable, "-c", parent], tmp_path)
+    waits = "b = bytearray(200 << 20); b[::4096] = bytes(len(b[::4096])); print(flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", waits], **pipes) as other:
+        other.stdout.readline()  # a child of this process from before: none of the command's
+        with grading.memory() as peak:
+            grading.run([sys.executable, "-c", parent], tmp_path)
+        other.communicate(b"\n")
     assert peak["mib"] < 50 < 60 < peak["mib_all"] < 150
 
 
