@@ -1,6 +1,7 @@
 """Real kernels through the provisioner: bounded attacks that must fail, honest work that must not."""
 
 import json
+import multiprocessing
 import os
 import queue
 import socket
@@ -350,6 +351,19 @@ def test_disk(watched, attack):
     assert not (watched.private / "work").exists()
     assert psutil.disk_usage("/tmp").used - used < 300 << 20
     assert not list(Path("/dev/shm").glob("confined-test-*"))
+
+
+def test_semaphores_of_a_neighbour_stay_and_those_of_the_kernel_go(submission):
+    bare = Kernel(submission, ())  # same user, same /dev/shm
+    try:
+        neighbour = multiprocessing.get_context("spawn").Semaphore()
+        path = Path("/dev/shm", f"sem.{neighbour._semlock.name.removeprefix('/')}")
+        code = "open('/dev/shm/confined-test-own', 'w').close()"
+        assert bare.run(code)[0] == "ok"
+    finally:
+        bare.close()
+    assert path.exists()
+    assert not Path("/dev/shm/confined-test-own").exists()
 
 
 def test_daemon_does_not_outlive_the_kernel(watched):

@@ -99,8 +99,8 @@ class Guard(threading.Thread):
                 time.sleep(0.01)
             self.process.kill()
             self.process.wait()
-            for path, _ in self._shared():
-                if not _mapped(path):
+            for path, status in self._shared():
+                if not _mapped(status):
                     Path(path).unlink(missing_ok=True)
 
     async def _watch(self) -> None:
@@ -226,11 +226,15 @@ def _pss(process: psutil.Process) -> int:
     return _rss(process)
 
 
-def _mapped(path: str) -> bool:
-    """Whether a living process uses this shared memory: a neighbour of the same user, then."""
+def _mapped(file: os.stat_result) -> bool:
+    """Whether a living process uses this shared memory: a neighbour of the same user, then.
+
+    By its number: a semaphore has another name in the memory of the process that made it.
+    """
+    number = f" {os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x} {file.st_ino} "
     for pid in psutil.pids():
         try:
-            if path in Path(f"/proc/{pid}/maps").read_text():
+            if number in Path(f"/proc/{pid}/maps").read_text():
                 return True
         except OSError:
             pass
