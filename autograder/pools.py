@@ -1,6 +1,7 @@
 """Who executes submissions: this process, several on this machine, or a Dask cluster."""
 
 import concurrent.futures
+import logging
 import multiprocessing
 import os
 import signal
@@ -9,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nbgrader.utils import setenv
-
 from autograder.confinement import child
+from autograder.work import environment
 
 RETRIES = 2  # of a submission whose worker was lost
 
@@ -48,7 +48,7 @@ def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator
         # More threads than processors wait for each other, most of them at full speed.
         threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // jobs)))
         try:
-            with setenv(OMP_NUM_THREADS=threads):
+            with environment(OMP_NUM_THREADS=threads):
                 yield executor
         except concurrent.futures.BrokenExecutor:
             message = "a process that executes submissions was lost; what was graded is recorded. Run again"
@@ -80,6 +80,7 @@ def _cluster(scheduler: str, wait: int) -> Iterator[concurrent.futures.Executor]
     except (OSError, ValueError, TimeoutError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PoolError(f"no Dask scheduler answers at {scheduler}: {reason}") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # our own messages say it in a line
     with client:
         try:
             client.wait_for_workers(1, timeout=wait)

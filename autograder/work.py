@@ -3,17 +3,19 @@
 It is one function of plain data, so that it can run in this process, in another, or on another machine.
 """
 
+import contextlib
 import functools
 import hashlib
+import os
 import platform
 import tempfile
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbgrader.utils import setenv
 from traitlets.config import Config
 
 from autograder.execute import ExecuteOutside
@@ -39,7 +41,7 @@ def run(work: Work) -> dict[str, str]:
     if work.code != own_code():
         raise RuntimeError(f"{platform.node()} has another version of this package than the grader: install the same")
     executed = {}
-    with _one_at_a_time, tempfile.TemporaryDirectory() as name, setenv(NBGRADER_EXECUTION="autograde"):
+    with _one_at_a_time, tempfile.TemporaryDirectory() as name, environment(NBGRADER_EXECUTION="autograde"):
         folder = Path(name)
         for path, content in work.files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +53,21 @@ def run(work: Work) -> dict[str, str]:
             book, _ = execute.preprocess(nbformat.reads(text, as_version=4), {"metadata": {"path": name}})
             executed[notebook] = nbformat.writes(book)
     return executed
+
+
+@contextlib.contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set variables of the environment for a block; `nbgrader.utils.setenv` leaves them set after an error."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @functools.cache

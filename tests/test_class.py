@@ -7,9 +7,13 @@ import json
 import os
 import shutil
 import signal
+import socket
+import sqlite3
+import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,9 +30,9 @@ from autograder.confinement.layers import ConfinementError
 from autograder.course import Course, CourseError
 from autograder.exercises import EXERCISES
 from autograder.page import class_page
-from autograder.pools import PoolError, pool
+from autograder.pools import PoolError, cores, pool
 from autograder.report import Result
-from autograder.results import Outcome, Submission, as_csv, as_gradescope, as_json, from_json
+from autograder.results import Outcome, Submission, as_csv, as_gradescope, as_json, from_json, write_json
 from examples.make_class import AVERAGED, CELLS, ENDLESS, NOTEBOOKS, TEXTBOOK, find, solved
 from tests.conftest import ROOT
 from tests.test_course import free_port, nbgrader
@@ -64,6 +68,18 @@ def released(tmp_path_factory):
 @pytest.fixture
 def course(released, tmp_path):
     return Path(shutil.copytree(released, tmp_path / "course"))
+
+
+def wait_for_port(address, seconds=30):
+    """Return when something listens at an address such as tcp://127.0.0.1:80."""
+    host, port = address.removeprefix("tcp://").split(":")
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return socket.create_connection((host, int(port))).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < until, address
+            time.sleep(0.1)
 
 
 def grade(course, *options):
@@ -263,31 +279,42 @@ def test_confinement_that_is_required_and_missing_stops_the_run(course, monkeypa
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    """The address of a Dask scheduler with two workers, each a process of its own."""
+def dask(tmp_path):
+    """A function that starts a Dask scheduler or worker as a process of its own."""
     pytest.importorskip("distributed", reason="Dask is not installed")
-    port = free_port()
-    address, processes = f"tcp://127.0.0.1:{port}", []
     environment = {**os.environ, "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
-    log = (tmp_path / "dask.log").open("w")
-    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    worker = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60"]
-    for words in (scheduler, worker, worker):
-        command = [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]]
-        processes.append(
-            subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True)
-        )
-    yield address, processes
-    for process in processes:
-        process.kill()
-        process.wait()
-    log.close()
+    processes = []
+    with (tmp_path / "dask.log").open("w") as log:
+
+        def run(kind, *words):
+            command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *words, "--no-dashboard"]
+            streams = {"stdout": log, "stderr": log, "start_new_session": True}
+            processes.append(subprocess.Popen(command, cwd=tmp_path, env=environment, **streams))
+            return processes[-1]
+
+        yield run
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
-def test_a_cluster_gives_the_same_and_a_lost_worker_costs_a_retry(course, cluster):
-    address, (_, one, _) = cluster
-    process = start(course, "--scheduler", address)
-    one.kill()
+@pytest.fixture
+def scheduler(dask):
+    """The address of a Dask scheduler, and its process."""
+    port = free_port()
+    return f"tcp://127.0.0.1:{port}", dask("scheduler", "--host", "127.0.0.1", "--port", str(port))
+
+
+@pytest.fixture
+def workers(dask, scheduler):
+    """Two workers of that scheduler."""
+    words = (scheduler[0], "--nthreads", "1", "--no-nanny", "--death-timeout", "60")
+    return [dask("worker", *words) for _ in range(2)]
+
+
+def test_a_cluster_gives_the_same_and_a_lost_worker_costs_a_retry(course, scheduler, workers):
+    process = start(course, "--scheduler", scheduler[0])
+    workers[0].kill()
     said = process.stderr.read()
     process.stderr.close()
     assert process.wait(300) == 0, said
@@ -307,6 +334,72 @@ def test_a_missing_scheduler_is_named(course):
     pytest.importorskip("distributed", reason="Dask is not installed")
     with pytest.raises(PoolError, match="no Dask scheduler answers at tcp://127"), pool(1, "tcp://127.0.0.1:1", wait=1):
         pass
+
+
+def test_a_scheduler_without_workers_is_named(scheduler):
+    address, _ = scheduler
+    wait_for_port(address)
+    wanted = f"has no worker; start one with: dask worker {address}"
+    with pytest.raises(PoolError, match=wanted), pool(1, address, wait=3):
+        pass
+
+
+def test_a_lost_scheduler_ends_the_run_and_what_was_graded_stays(course, scheduler, workers):
+    process = start(course, "--scheduler", scheduler[0])
+    scheduler[1].kill()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(300) == 2, said
+    assert f"lost the scheduler at {scheduler[0]}" in said
+    assert "Traceback" not in said
+    recorded = list((course / "grades" / "multiview_vae").glob("*.json"))
+    assert 1 <= len(recorded) < len(POINTS)
+    assert f"{len(recorded)} of them unchanged" in grade(course, "--jobs", "2").stdout
+    expect_all(course)
+
+
+def test_a_gradebook_that_another_program_holds_is_named(course, monkeypatch, capsys):
+    monkeypatch.chdir(course)
+    with closing(sqlite3.connect(course / "gradebook.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert main(["grade", "multiview_vae", "--student", "f_right"]) == 2
+    assert "the gradebook cannot be used: database is locked" in capsys.readouterr().err
+    assert main(["grade", "multiview_vae", "--student", "f_right"]) == 0
+
+
+@pytest.mark.parametrize(("given", "threads"), [(None, str(max(1, cores() // 2))), ("3", "3")])
+def test_each_job_has_its_share_of_the_processors(monkeypatch, given, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    with pool(2) as executor:
+        assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == threads
+    assert os.environ.get("OMP_NUM_THREADS") == given
+
+
+def test_the_environment_is_as_before_even_after_an_error(monkeypatch):
+    monkeypatch.setenv("LAB_ONE", "before")
+
+    def fails():
+        assert (os.environ["LAB_ONE"], os.environ["LAB_TWO"]) == ("1", "2")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), autograder.work.environment(LAB_ONE="1", LAB_TWO="2"):
+        fails()
+    assert os.environ["LAB_ONE"] == "before"
+    assert "LAB_TWO" not in os.environ
+
+
+def test_what_is_handed_in_is_read_up_to_a_bound(course):
+    folder = course / "submitted" / "f_right" / "multiview_vae"
+    for name in "abc":
+        (folder / f"{name}.bin").write_bytes(bytes(400))
+    (folder / "large.bin").write_bytes(bytes(2000))
+    (folder / "elsewhere.bin").symlink_to(course / "gradebook.db")
+    with (course / "nbgrader_config.py").open("a") as config:
+        config.write('\nc.ConfinedProvisioner.limits = {"scratch": 2000}\n')
+    files = Course(course, "multiview_vae")._work("f_right").files
+    assert [name for name in sorted(files) if name.endswith(".bin")] == ["a.bin", "b.bin"]
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "many"])
@@ -403,6 +496,16 @@ def test_the_schema_is_documented():
     entry = as_json(CLASS[0])
     for key in {*entry, *entry["outcomes"][0], *entry["outcomes"][0]["checks"][0]}:
         assert f"`{key}`" in text, key
+
+
+def test_others_may_read_what_is_written(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_json(as_json(CLASS[0]), tmp_path / "results.json")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "results.json").stat().st_mode) == 0o644
+    assert list(tmp_path.iterdir()) == [tmp_path / "results.json"]
 
 
 def test_csv_has_points_and_status_and_no_formula():
