@@ -69,7 +69,7 @@ class Answer:
         if not callable(self._answer):
             raise AnswerError("error", not_callable(self._exercise.answer, self._answer))
         result = self._guard(self._answer, *args, **kwargs)
-        return _AnswerObject(result, self._guard) if isinstance(self._answer, type) else result
+        return _AnswerObject(result, self._guard) if self._exercise.constructs else result
 
     def _guard(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         name, seconds = self._exercise.answer, self._exercise.seconds

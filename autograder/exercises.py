@@ -14,6 +14,7 @@ class Exercise:
     answer: str  # the function or class a student writes
     notebook: str
     points: int  # the sum over its checks, and the points of its graded cell
+    constructs: bool = False  # calling it makes an object that is asked for its length and items
     seconds: float = 10.0  # limit for one call of the answer, in wall-clock seconds
     total_seconds: float = 120.0  # ... and for all calls together
 
@@ -27,7 +28,7 @@ EXERCISES: Mapping[str, Exercise] = MappingProxyType(
     {
         exercise.name: exercise
         for exercise in (
-            Exercise("paired_dataset", "PairedDataset", "1_paired_dataset", points=12),
+            Exercise("paired_dataset", "PairedDataset", "1_paired_dataset", points=12, constructs=True),
             Exercise("product_of_experts", "product_of_experts", "2_product_of_experts", points=15),
             Exercise("vae_loss", "vae_loss", "3_multiview_vae", points=15),
         )

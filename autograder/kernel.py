@@ -46,6 +46,13 @@ def serve(request: str) -> Reply:
         return Reply({"error": explain(name, error)})
 
 
+def _construct(answer: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    """Call the answer and keep what it made here."""
+    number = next(_numbers)
+    _instances[number] = answer(*decode(asked["args"]), **decode(asked["kwargs"]))
+    return {"instance": number}
+
+
 def _call(answer: Any, asked: dict[str, Any]) -> dict[str, Any]:
     """Call the answer; carry its result, the inputs that it overwrote, and keep its graph for `backward`."""
     inputs: dict[int, Tensor] = {}
@@ -60,9 +67,6 @@ def _call(answer: Any, asked: dict[str, Any]) -> dict[str, Any]:
     args, kwargs = decode(asked["args"], keep), decode(asked["kwargs"], keep)
     result = answer(*args, **kwargs)
     number = next(_numbers)
-    if isinstance(answer, type):
-        _instances[number] = result
-        return {"instance": number}
     outputs: list[Tensor] = []
 
     def mark(tensor: Tensor) -> int | None:
@@ -110,6 +114,7 @@ def _items(answer: Any, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 _WORK: dict[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
+    "construct": _construct,
     "call": _call,
     "backward": _backward,
     "length": _length,

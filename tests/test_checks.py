@@ -2,7 +2,9 @@
 
 import importlib
 
+import numpy as np
 import pytest
+import torch
 
 from autograder import check
 from autograder.exercises import EXERCISES, Exercise
@@ -54,6 +56,113 @@ def test_wrong_answers_lose_points_and_hear_why(exercise, answer, cause):
         if result.status == "wrong":
             heads = [line.split(":")[0] for line in result.message.splitlines()]
             assert [head for head in heads if head != "differs most"] == ["expected", "got", "likely cause", "hint"]
+
+
+def in_order(*order):
+    return lambda *args, **kwargs: tuple(ANSWERS["vae_loss"].RIGHT[0](*args, **kwargs)[i] for i in order)
+
+
+def swapped(*experts):
+    return textbook(*experts)[::-1]
+
+
+def first_expert(mu1, logvar1, mu2, logvar2):
+    return mu1, logvar1
+
+
+def constant_within(mu1, logvar1, mu2, logvar2):
+    precision1, precision2 = 1 / (logvar1.exp() + 1e-8), 1 / (logvar2.exp() + 1e-8)
+    total = precision1 + precision2
+    return (mu1 * precision1 + mu2 * precision2) / total, (1 / total + 1e-8).log()
+
+
+def logarithm_of_logvar(*args, mu=None, logvar=None, **others):
+    loss, mnist, svhn, kl = ANSWERS["vae_loss"].RIGHT[0](*args, mu=mu, logvar=logvar, **others)
+    wrong = kl + (logvar.log().sum() if logvar is not None else 0)
+    return loss - kl + wrong, mnist, svhn, wrong
+
+
+def sampled_kl(*args, mu=None, logvar=None, **others):
+    loss, mnist, svhn, kl = ANSWERS["vae_loss"].RIGHT[0](*args, mu=mu, logvar=logvar, **others)
+    noise = torch.rand(()) if mu is not None else 0
+    return loss + noise, mnist, svhn, kl + noise
+
+
+def in_numpy(*args, **others):
+    return tuple(part.detach().numpy()[()] for part in ANSWERS["vae_loss"].RIGHT[0](*args, **others))
+
+
+class AllCombinations(ANSWERS["paired_dataset"].RIGHT[0]):
+    def __init__(self, first, second):
+        one, two = (np.asarray(d.targets if hasattr(d, "targets") else d.labels) for d in (first, second))
+        self.all = [(first[i][0], second[j][0], int(one[i])) for i, j in np.argwhere(one[:, None] == two)]
+
+    def __len__(self):
+        return len(self.all)
+
+    def __getitem__(self, i):
+        return self.all[i]
+
+
+class WithoutLabel(AllCombinations):
+    def __getitem__(self, i):
+        return self.all[i][:2]
+
+
+averaged_variance = ANSWERS["product_of_experts"].averaged_variance
+textbook = ANSWERS["product_of_experts"].textbook
+SECOND_HAND = {
+    "vae_loss": [
+        (in_order(1, 2, 3, 0), "in another order", ["cuts the graph", "+= on the loss", "are absent"]),
+        (in_order(0, 2, 1, 3), "in another order", ["svhn_weight multiplies", "are absent"]),
+        (in_order(0, 3, 1, 2), "in another order", ["exchanged"]),
+        (logarithm_of_logvar, "not a number (nan)", ["the KL changes", "beta changes", "weighted sum"]),
+        (sampled_kl, "the result is random", ["parameters are in another order"]),
+        (in_numpy, "a NumPy number", ["is not a number"]),
+    ],
+    "product_of_experts": [
+        (averaged_variance, "average of the two experts' variances", ["average of the two experts' log-variances"]),
+        (swapped, "in the wrong order", ["small constant", "overflows"]),
+        (first_expert, "returned the first expert", ["squared the variance", "small constant", "log-variances don't"]),
+        (constant_within, "small constant", ["Do the case by hand"]),
+    ],
+    "paired_dataset": [
+        (AllCombinations, "every image is paired with every image", ["counts twice", "longer dataset"]),
+        (WithoutLabel, "the label is missing", ["each view's own"]),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer", "cause", "untrue"),
+    [
+        pytest.param(name, *case, id=f"{name}-{i}")
+        for name, cases in SECOND_HAND.items()
+        for i, case in enumerate(cases)
+    ],
+)
+def test_no_cause_is_named_that_is_not_the_cause(exercise, answer, cause, untrue):
+    text = "\n".join(result.message for result in judge(exercise, answer, None).results)
+    assert cause in text
+    assert not [words for words in untrue if words in text], text
+
+
+def test_a_function_that_returns_a_dataset_is_as_good_as_a_class():
+    def paired(first, second):
+        return ANSWERS["paired_dataset"].RIGHT[0](first, second)
+
+    assert judge("paired_dataset", paired, None).score == 12
+
+
+def test_a_product_that_unpacks_a_batch_loses_the_points_of_other_shapes_only():
+    def unpacks(mu1, logvar1, mu2, logvar2):
+        _batch, _latent = mu1.shape
+        return ANSWERS["product_of_experts"].RIGHT[0](mu1, logvar1, mu2, logvar2)
+
+    assert [r.name for r in judge("product_of_experts", unpacks, None).results if r.status != "passed"] == [
+        "Vectors of 20 latent dimensions give vectors of 20",
+        "Batches keep their shape, for any batch size and any number of latent dimensions",
+    ]
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)

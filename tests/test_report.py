@@ -51,7 +51,7 @@ def divides_by_zero(*experts):
         (lambda: None, "error", "TypeError"),
         (lambda *experts: "no", "wrong", "str 'no'"),
         (lambda *experts: (float("nan"), None), "wrong", "a tuple of 2"),
-        (type("Evil", (), {"__init__": lambda *args: None}), "wrong", "an object of type _AnswerObject"),
+        (type("Evil", (), {"__init__": lambda *args: None}), "wrong", "an object of type Evil"),
     ],
 )
 def test_bad_answers_are_graded(answer, status, message):

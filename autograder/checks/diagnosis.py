@@ -49,6 +49,10 @@ def describe(value: object) -> str:
     return f"an object of type {type(value).__name__}"
 
 
+NAN = "the result is not a number (nan): the logarithm of a negative number, or infinity minus infinity"
+NAN_HINT = "Print each value of your formula for small inputs, and look for the first nan."
+
+
 def same(got: Tensor, expected: Tensor, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
     """Return whether two tensors agree in shape and, within the tolerance, in value."""
     return got.shape == expected.shape and torch.allclose(got.double(), expected.double(), rtol=rtol, atol=atol)
@@ -65,7 +69,11 @@ def compare(
     rtol: float = 1e-4,
     atol: float = 1e-5,
 ) -> None:
-    """Raise `Wrong` unless `got` equals `expected`; a mistake whose value `got` equals names the cause."""
+    """Raise `Wrong` unless `got` equals `expected`.
+
+    A mistake whose value `got` equals names the cause; if several do, these inputs cannot tell them apart, and none
+    does. `expected` may be another result of the same answer.
+    """
     if got.shape != expected.shape:
         raise Wrong(
             expected=f"{what} of shape {tuple(expected.shape)}",
@@ -75,15 +83,17 @@ def compare(
         )
     if same(got, expected, rtol, atol):
         return
+    if expected.isnan().any():
+        raise Wrong(expected=f"{what} to be a number", got="nan", cause=NAN, hint=NAN_HINT)
     error = (got.double() - expected.double()).abs().nan_to_num(nan=torch.inf)
     worst = int(error.argmax())
     place = tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), expected.shape))
     entry = f"{what}{list(place)}" if place else what
     wrong_value, right_value = got.flatten()[worst].item(), expected.flatten()[worst].item()
-    for mistake in mistakes:
-        if same(got, mistake.value, rtol, atol) and not same(expected, mistake.value, rtol, atol):
-            cause, hint = mistake.cause, mistake.hint
-            break
+    possible = [mistake for mistake in mistakes if not same(expected, mistake.value, rtol, atol)]
+    fitting = [mistake for mistake in possible if same(got, mistake.value, rtol, atol)]
+    if len({mistake.cause for mistake in fitting}) == 1:
+        cause, hint, _ = fitting[0]
     difference = f"by {error.flatten()[worst].item():.3g}" if got.isfinite().all() else "which is not a finite number"
     raise Wrong(
         expected=f"{entry} = {right_value:.6g}",

@@ -63,12 +63,12 @@ def shuffled(counts: dict[int, int], generator: torch.Generator) -> list[int]:
 
 
 def unequal(generator: torch.Generator) -> Views:
-    """Return datasets of all ten digits with class sizes that differ within and between them."""
+    """Return datasets of all ten digits with class sizes, and sizes in all, that differ within and between them."""
 
-    def sizes() -> dict[int, int]:
-        return dict(enumerate((torch.randperm(10, generator=generator) + 2).tolist()))
+    def sizes(smallest: int) -> dict[int, int]:
+        return dict(enumerate((torch.randperm(10, generator=generator) + smallest).tolist()))
 
-    return views(shuffled(sizes(), generator), shuffled(sizes(), generator))
+    return views(shuffled(sizes(2), generator), shuffled(sizes(3), generator))
 
 
 def read_image(image: object, place: str) -> tuple[int, int]:
@@ -104,9 +104,7 @@ def read_item(item: object) -> Pair:
         raise Wrong(
             expected="an item of three, (x_first, x_second, label)",
             got=describe(item),
-            cause="each view's own (image, label) is returned"
-            if isinstance(item, tuple | list) and len(item) in (2, 4)
-            else "the item is not a tuple of three",
+            cause=_item_cause(item),
             hint="End __getitem__ with `return x_first, x_second, label`.",
         )
     first, second = read_image(item[0], "x_first"), read_image(item[1], "x_second")
@@ -134,13 +132,24 @@ def read_item(item: object) -> Pair:
     return Pair(first, second, int(label))
 
 
+def _item_cause(item: object) -> str:
+    if isinstance(item, tuple | list) and len(item) in (2, 4):
+        if all(isinstance(part, Tensor) and part.ndim == 3 for part in item):
+            return "the label is missing" if len(item) == 2 else "the item holds more than two images"
+        images_first = [isinstance(part, Tensor) and part.ndim == 3 for part in item]
+        if len(item) == 2 or images_first == [True, False, True, False]:
+            return "each view's own (image, label) is returned"
+    return "the item is not a tuple of three"
+
+
 def _label_cause(label: object) -> str:
     if isinstance(label, tuple | list):
         return "the labels of both views are returned"
     shape = getattr(label, "shape", ())
     if len(shape):
         return "the label is a tensor of one entry" if shape == (1,) else "the label is a vector, perhaps one-hot"
-    return f"the label is of type {type(label).__name__}, not a whole number"
+    kind = f"dtype {label.dtype}" if isinstance(label, Tensor) else f"type {type(label).__name__}"
+    return f"the label is of {kind}, not a whole number"
 
 
 def indices(dataset: Any, given: Views) -> range:
@@ -214,32 +223,34 @@ def expect_number(n: int, given: Views, pairs: list[Pair] | None = None) -> None
         return
     one, two = Counter(given.first_labels), Counter(given.second_labels)
     common = sorted(one.keys() & two.keys())
-    causes = {
-        sum(max(one[c], two[c]) for c in common): "the larger class counts, so images of the smaller one are repeated",
-        sum(one[c] * two[c] for c in common): "every image is paired with every image of its label",
-        sum(one[c] * two[c] for c in range(10)): "every image is paired with every image of its label",
-        min(per_label.values(), default=0) * len(common): "every class is cut to the smallest class of all",
-        len(common): "there is only one pair for each label",
-        right - len(common): "the last pair of each label is lost",
-        right - 1: "the last pair is lost",
-        right + 1: "one pair is counted too many",
-        min(len(given.first), len(given.second)): "the length is that of the shorter dataset, matched or not",
-        max(len(given.first), len(given.second)): "the length is that of the longer dataset",
-        len(given.first): "the length is that of the first dataset",
-        len(given.second): "the length is that of the second dataset",
-        len(given.first) + len(given.second): "the length counts the images of both datasets",
-        2 * right: "each pair counts twice, once for each image",
+    by_label = {  # cause -> pairs of each label
+        "the larger class counts, so images of the smaller one are repeated": {c: max(one[c], two[c]) for c in common},
+        "every image is paired with every image of its label": {c: one[c] * two[c] for c in common},
+        "every class is cut to the smallest class of all": dict.fromkeys(common, min(per_label.values(), default=0)),
+        "there is only one pair for each label": dict.fromkeys(common, 1),
+        "the last pair of each label is lost": {c: per_label[c] - 1 for c in common},
+        "each pair counts twice, once for each image": {c: 2 * per_label[c] for c in common},
     }
+    total = {  # cause -> pairs in all
+        "the last pair is lost": [right - 1],
+        "one pair is counted too many": [right + 1],
+        "the length is that of one dataset, whatever the labels": [len(given.first), len(given.second)],
+        "the length counts the images of both datasets": [len(given.first) + len(given.second)],
+    }
+    fitting = [cause for cause, numbers in total.items() if n in numbers]
     missing = ""
-    if pairs is not None:
+    if pairs is None:
+        fitting += [cause for cause, counts in by_label.items() if sum(counts.values()) == n]
+    else:
         got = Counter(pair.label for pair in pairs)
+        fitting += [cause for cause, counts in by_label.items() if +Counter(counts) == got]
         label = max(common or [0], key=lambda c: abs(got[c] - per_label[c]))
         missing = f"label {label}: {per_label[label]} pairs expected, {got[label]} found"
     raise Wrong(
         expected=f"{right} pairs, the sum over labels of min(number in the first, number in the second)",
         got=f"{n} pairs",
         where=missing,
-        cause=causes.get(n, "some labels have too many or too few pairs"),
+        cause=fitting[0] if len(fitting) == 1 else "some labels have too many or too few pairs",
         hint="Two classes of 3 and 5 images make 3 pairs. Count by label with torch.bincount or numpy.bincount.",
     )
 
@@ -247,8 +258,8 @@ def expect_number(n: int, given: Views, pairs: list[Pair] | None = None) -> None
 @pytest.mark.points(2)
 def test_item(paired_dataset: Answer, generator: torch.Generator) -> None:
     """An item is (x_first, x_second, label), the label an int or a 0-d tensor."""
-    labels = shuffled(dict.fromkeys(range(10), 2), generator)
-    given = views(labels, shuffled(dict.fromkeys(range(10), 2), generator))
+    labels = shuffled(dict.fromkeys(range(10), 3), generator)
+    given = views(labels, shuffled(dict.fromkeys(range(10), 3), generator))
     pairs = items(paired_dataset, given)
     expect_number(len(pairs), given)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from autograder import references
-from autograder.checks.diagnosis import Mistake, Wrong, backward, compare, describe, same
+from autograder.checks.diagnosis import NAN, NAN_HINT, Mistake, Wrong, backward, compare, describe, same
 
 Answer = Callable[[Tensor, Tensor, Tensor, Tensor], Any]
 Experts = tuple[Tensor, Tensor, Tensor, Tensor]  # mu1, logvar1, mu2, logvar2
@@ -122,7 +122,7 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
         ("your mean is the plain average of the means", weights, (mu1 + mu2) / 2, nothing),
         ("your mean is the plain sum of the means", weights, mu1 + mu2, nothing),
         (
-            "you weighed each mean by its variance, so the unsure expert counts most",
+            "you weighed each mean by its variance (or by the other's precision), so the unsure expert counts most",
             weights,
             (mu1 * var1 + mu2 * var2) / (var1 + var2),
             nothing,
@@ -133,41 +133,61 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
             mu1 / var1 + mu2 / var2,
             nothing,
         ),
-        (
-            "you multiplied each mean with the other expert's precision",
-            weights,
-            (mu1 / var2 + mu2 / var1) / (1 / var1 + 1 / var2),
-            nothing,
-        ),
         ("you returned the first expert", "Both experts count.", mu1, logvar1),
         ("you returned the second expert", "Both experts count.", mu2, logvar2),
         (
             "this is the moment-matched mixture (sum) of the experts, not their product",
             precisions,
-            (mu1 + mu2) / 2,
+            nothing,  # its mean is the plain average
             ((var1 + var2) / 2 + (mu1 - mu2).square() / 4).log(),
         ),
     ]
 
 
-def compare_joint(mu: Tensor | None, logvar: Tensor | None, experts: Experts, rtol: float = 1e-4) -> None:
+def usual(answer: Answer) -> bool:
+    """Return whether an answer is right for two experts that are about equally sure."""
+    experts = [torch.tensor([[value]]) for value in (2.0, 0.5, -1.0, -0.5)]
+    mu1, logvar1, mu2, logvar2 = experts
+    return all(map(same, call(answer, *experts), references.product_of_experts(mu1, logvar1, mu2, logvar2)))
+
+
+SMALL = "a small constant or a clamp that should keep exp in range changes the result"
+STABLE = "Weights that sum to one: torch.softmax of the stacked -logvar; the log of a sum: torch.logsumexp."
+
+
+def compare_far(answer: Answer, experts: Experts) -> None:
+    """Compare with the product where one expert is much surer than the other."""
+    cause, hint = (SMALL, STABLE) if usual(answer) else (CAUSE, HINT)
+    compare_joint(*call(answer, *experts), experts, cause=cause, hint=hint)
+
+
+def compare_joint(
+    mu: Tensor | None,
+    logvar: Tensor | None,
+    experts: Experts,
+    *,
+    cause: str = CAUSE,
+    hint: str = HINT,
+) -> None:
     """Compare a mean, a log-variance or both with the product of the experts, and name the mistake."""
+    if any(part is not None and part.isnan().any() for part in (mu, logvar)):
+        cause, hint = NAN, NAN_HINT
     right_mu, right_logvar = references.product_of_experts(*experts)
-    if mu is not None and not same(mu, right_mu, rtol):
-        means = [Mistake(cause, hint, wrong) for cause, hint, wrong, _ in mistakes(experts)]
-        compare("mean", mu, right_mu, mistakes=means, rtol=rtol, cause=CAUSE, hint=HINT)
-    if logvar is not None and not same(logvar, right_logvar, rtol):
-        logvars = [Mistake(cause, hint, wrong) for cause, hint, _, wrong in mistakes(experts)]
-        compare("log-variance", logvar, right_logvar, mistakes=logvars, rtol=rtol, cause=CAUSE, hint=HINT)
+    if mu is not None and not same(mu, right_mu):
+        means = [Mistake(why, help_, wrong) for why, help_, wrong, _ in mistakes(experts)]
+        compare("mean", mu, right_mu, mistakes=means, cause=cause, hint=hint)
+    if logvar is not None and not same(logvar, right_logvar):
+        logvars = [Mistake(why, help_, wrong) for why, help_, _, wrong in mistakes(experts)]
+        compare("log-variance", logvar, right_logvar, mistakes=logvars, cause=cause, hint=hint)
 
 
 def stored_references() -> tuple[Experts, Tensor, Tensor]:
-    """Return the stored experts of moderate log-variance, and their joint mean and log-variance (float64)."""
+    """Return the stored experts of moderate log-variance, and their joint mean and log-variance, all (1, N)."""
     cases = [case for case in references.golden()["product_of_experts"] if max(map(abs, case["experts"])) < 10]
     experts = torch.tensor([case["experts"] for case in cases])
     joint = torch.tensor([[float(value) for value in case["joint"]] for case in cases], dtype=torch.float64)
-    mu1, logvar1, mu2, logvar2 = experts.T
-    return (mu1, logvar1, mu2, logvar2), joint[:, 0], joint[:, 1]
+    mu1, logvar1, mu2, logvar2 = experts.T[:, None]
+    return (mu1, logvar1, mu2, logvar2), joint[None, :, 0], joint[None, :, 1]
 
 
 @pytest.mark.points(1)
@@ -252,16 +272,14 @@ def test_order(product_of_experts: Answer, generator: torch.Generator) -> None:
 def test_sure_expert(product_of_experts: Answer, generator: torch.Generator) -> None:
     """A sure expert (log-variance -12) wins."""
     mu1, _, mu2, logvar2 = draw(generator, 4, 20)
-    experts = (mu1, torch.full_like(mu1, -12.0), mu2, logvar2)
-    compare_joint(*call(product_of_experts, *experts), experts)
+    compare_far(product_of_experts, (mu1, torch.full_like(mu1, -12.0), mu2, logvar2))
 
 
 @pytest.mark.points(1)
 def test_unsure_expert(product_of_experts: Answer, generator: torch.Generator) -> None:
     """An unsure expert (log-variance +12) is ignored."""
     mu1, logvar1, mu2, _ = draw(generator, 4, 20)
-    experts = (mu1, logvar1, mu2, torch.full_like(mu2, 12.0))
-    compare_joint(*call(product_of_experts, *experts), experts)
+    compare_far(product_of_experts, (mu1, logvar1, mu2, torch.full_like(mu2, 12.0)))
 
 
 @pytest.mark.points(1)
@@ -340,7 +358,7 @@ def gradients(answer: Answer, experts: Experts, rtol: float) -> None:
             else "exp overflows: its value or its gradient is infinite",
             hint="Look for detach, .data or no_grad; if the mean or the log-variance is wrong, mend that first."
             if got.grad.isfinite().all()
-            else "Weights that sum to one: torch.softmax of the stacked -logvar; the log of a sum: torch.logsumexp.",
+            else STABLE,
             rtol=rtol,
         )
 
@@ -350,9 +368,10 @@ def test_stable(product_of_experts: Answer) -> None:
     """Finite and exact for log-variances of +100 and -100, in value and gradient."""
     values = (-100.0, 0.0, 100.0)
     pairs = [(a, b) for a in values for b in values]
-    logvar1, logvar2 = torch.tensor(pairs).T.contiguous()
+    logvar1, logvar2 = torch.tensor(pairs).T[:, None]  # each (1, 9)
     experts = (torch.full_like(logvar1, 2.0), logvar1, torch.full_like(logvar2, -1.0), logvar2)
     right_mu, right_logvar = references.product_of_experts(*experts)
+    ordinary = usual(product_of_experts)
     for name, got, right in zip(
         ("mean", "log-variance"), call(product_of_experts, *experts), (right_mu, right_logvar), strict=True
     ):
@@ -360,10 +379,12 @@ def test_stable(product_of_experts: Answer) -> None:
             name,
             got,
             right,
-            cause="float32 overflows: exp(100) is infinite and exp(-100) is zero"
-            if not got.isfinite().all()
-            else "a small constant or a clamp that should keep exp in range changes the result",
-            hint="Weights that sum to one: torch.softmax of the stacked -logvar; the log of a sum: torch.logsumexp.",
+            cause="the result is wrong where the experts are about equally sure, too"
+            if not ordinary
+            else SMALL
+            if got.isfinite().all()
+            else "float32 overflows: exp(100) is infinite and exp(-100) is zero",
+            hint=STABLE if ordinary else "Mend the mean and the log-variance first.",
             rtol=1e-5,
         )
     gradients(product_of_experts, experts, rtol=1e-3)

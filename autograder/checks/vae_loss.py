@@ -1,6 +1,8 @@
 """Checks of `vae_loss(...) -> (loss, recon_mnist, recon_svhn, kl)`."""
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, TypedDict
 
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor
 
 from autograder import references
-from autograder.checks.diagnosis import Mistake, Wrong, backward, compare, describe, same
+from autograder.checks.diagnosis import NAN, NAN_HINT, Mistake, Wrong, backward, compare, describe, same
 from autograder.references import LossParts, pixel
 
 Answer = Callable[..., Any]
@@ -67,6 +69,8 @@ def scalars(result: object) -> LossParts:
                 got=describe(part),
                 cause="reduction='none', or a sum over some of the dimensions only"
                 if isinstance(part, Tensor)
+                else f"{name} is a NumPy number, not a tensor"
+                if hasattr(part, "dtype")
                 else f"{name} is not a number",
                 hint="Sum over pixels or latent dimensions, then take the mean over the batch: one number remains.",
             )
@@ -84,6 +88,28 @@ def four(result: object) -> tuple[Any, ...]:
             hint=f"End it with `return {ORDER.strip('()')}`.",
         )
     return tuple(result)
+
+
+@contextmanager
+def naming_order(result: object, inputs: Mapping[str, Any]) -> Iterator[None]:
+    """Where a comparison fails because the right results stand in another order, say that."""
+    try:
+        yield
+    except Wrong as wrong:
+        right = references.vae_loss(**inputs)
+        try:
+            got = scalars(result)
+        except Wrong:
+            raise wrong from None
+        orders = [o for o in itertools.permutations(range(4)) if all(same(got[i], right[k]) for i, k in enumerate(o))]
+        if orders and (0, 1, 2, 3) not in orders:
+            raise Wrong(
+                expected=ORDER,
+                got=f"({', '.join(LossParts._fields[k] for k in orders[0])})",
+                cause="the four results are in another order",
+                hint=f"End the function with `return {ORDER.strip('()')}`.",
+            ) from None
+        raise
 
 
 def scaled(right: Tensor, batch: int, entries: int, channels: int) -> list[Mistake]:
@@ -126,6 +152,11 @@ def mnist_mistakes(inputs: Inputs) -> list[Mistake]:
         ),
         Mistake("the term (1 - x) log(1 - x_recon) is missing", bce, -(x * p.log()).sum() / n),
         Mistake("the term x log(x_recon) is missing", bce, -((1 - x) * (1 - p).log()).sum() / n),
+        Mistake(
+            "the minus sign reaches the first term only",
+            "It stands before the whole sum: -(x log(x_recon) + (1 - x) log(1 - x_recon)).",
+            (-x * p.log() + (1 - x) * (1 - p).log()).sum() / n,
+        ),
     ]
 
 
@@ -218,16 +249,18 @@ def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs) -> None:
         got,
         right,
         mistakes=[*TABLES[part](inputs), whole],
-        cause=f"{part} is not what its definition gives",
-        hint="Compute it by hand for one image of two pixels (or one latent dimension), and compare.",
+        cause=NAN if got.isnan() else f"{part} is not what its definition gives",
+        hint=NAN_HINT
+        if got.isnan()
+        else "Compute it by hand for one image of two pixels (or one latent dimension), and compare.",
     )
 
 
 def loss_mistakes(right: LossParts, beta: float, svhn_weight: float) -> list[Mistake]:
-    """Return typical wrong totals, in float64."""
+    """Return typical wrong totals, in float64; of those that a weight of 1 makes equal, the first."""
     _, mnist, svhn, kl = right
     total = "loss = recon_mnist + svhn_weight * recon_svhn + beta * kl."
-    return [
+    table = [
         Mistake("beta is ignored in the total", total, mnist + svhn_weight * svhn + kl),
         Mistake("svhn_weight is ignored in the total", total, mnist + svhn + beta * kl),
         Mistake("beta and svhn_weight are both ignored in the total", total, mnist + svhn + kl),
@@ -250,6 +283,7 @@ def loss_mistakes(right: LossParts, beta: float, svhn_weight: float) -> list[Mis
         Mistake("beta is applied twice", total, mnist + svhn_weight * svhn + beta**2 * kl),
         Mistake("svhn_weight is applied twice", total, mnist + svhn_weight**2 * svhn + beta * kl),
     ]
+    return [m for i, m in enumerate(table) if not any(same(m.value, before.value) for before in table[:i])]
 
 
 def belongs(name: str, present: tuple[str, ...]) -> bool:
@@ -293,8 +327,15 @@ def compare_loss(
 def only(answer: Answer, generator: torch.Generator, *present: str) -> None:
     """Call with only what the named parts need, and compare these, the absent ones and the total."""
     inputs = draw(generator)
-    got = call(answer, **{name: value for name, value in inputs.items() if belongs(name, present)})
+    given = {name: value for name, value in inputs.items() if belongs(name, present)}
+    got = call(answer, **given)
     own = call(answer, **inputs)  # a wrong KL costs its points elsewhere; here it must not depend on the views
+    with naming_order(got, given):
+        compare_only(got, own, inputs, present)
+
+
+def compare_only(got: LossParts, own: LossParts, inputs: Inputs, present: tuple[str, ...]) -> None:
+    """Compare the results of a call with what the present parts need; `own` are those of a call with everything."""
     for name in LossParts._fields[1:]:
         if name == "kl" and name in present:
             cause, hint = "the KL changes when a view is absent", "The KL depends on mu and logvar only."
@@ -335,7 +376,8 @@ def compare_part(answer: Answer, generator: torch.Generator, part: str) -> None:
     inputs = draw(generator)
     got = call(answer, **inputs)
     right = getattr(references.vae_loss(**inputs), part)
-    compare_with(part, getattr(got, part), right, inputs)
+    with naming_order(got, inputs):
+        compare_with(part, getattr(got, part), right, inputs)
     for case in references.golden()["vae_loss"]:
         inputs = stored_inputs(case["batch"], case["latent"])
         got = call(answer, **inputs)
@@ -365,11 +407,16 @@ def test_kl(vae_loss: Answer, generator: torch.Generator) -> None:
 def test_loss(vae_loss: Answer, generator: torch.Generator) -> None:
     """The loss of a joint call is the sum of its three parts."""
     inputs = draw(generator)
-    compare_loss(call(vae_loss, **inputs))
+    got, again = call(vae_loss, **inputs), call(vae_loss, **inputs)
+    with naming_order(got, inputs):
+        compare_loss(got)
+    for name in LossParts._fields:
+        cause, hint = "the result is random", "The KL of two Gaussians has a formula; nothing here is drawn."
+        compare(name, getattr(again, name), getattr(got, name).detach(), cause=cause, hint=hint)
     # In the documented order, without names.
     compare_loss(by_position := scalars(vae_loss(*copied(inputs).values())))
     for name in LossParts._fields[1:]:
-        named = getattr(call(vae_loss, **inputs), name).detach()
+        named = getattr(got, name).detach()
         cause = "the parameters are in another order than x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar"
         compare(name, getattr(by_position, name), named, cause=cause, hint="Leave the first line as it was given.")
 
@@ -399,8 +446,9 @@ def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
     for batch in (1, 7):
         inputs = draw(generator, batch=batch, latent=3)
         got, right = call(vae_loss, **inputs), references.vae_loss(**inputs)
-        for name in TABLES:
-            compare_with(name, getattr(got, name), getattr(right, name), inputs)
+        with naming_order(got, inputs):
+            for name in TABLES:
+                compare_with(name, getattr(got, name), getattr(right, name), inputs)
 
 
 @pytest.mark.points(1)
@@ -420,6 +468,12 @@ def weighted(answer: Answer, generator: torch.Generator, **weight: float) -> Non
     inputs = draw(generator)
     plain = call(answer, **inputs)
     got = call(answer, **inputs, **weight)
+    with naming_order(got, {**inputs, **weight}):
+        compare_weighted(plain, got, **weight)
+
+
+def compare_weighted(plain: LossParts, got: LossParts, **weight: float) -> None:
+    """Compare the results of a weighted call with those of one without a weight."""
     name, value = next(iter(weight.items()))
     for part in LossParts._fields[1:]:
         unweighted = getattr(plain, part).detach()
@@ -448,11 +502,21 @@ def test_gradients(vae_loss: Answer, generator: torch.Generator) -> None:
     wanted = {name: value.double().requires_grad_(name in learned) for name, value in inputs.items()}  # type: ignore[attr-defined]
     references.vae_loss(**wanted, beta=2.0, svhn_weight=3.0).loss.backward()
     given = {name: value.clone().requires_grad_(name in learned) for name, value in inputs.items()}  # type: ignore[attr-defined]
-    loss = four(vae_loss(**given, beta=2.0, svhn_weight=3.0))[0]
+    result = four(vae_loss(**given, beta=2.0, svhn_weight=3.0))
+    with naming_order(result, {**inputs, "beta": 2.0, "svhn_weight": 3.0}):
+        compare_gradients(result[0], given, wanted, learned)
+
+
+def compare_gradients(
+    loss: object, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], learned: tuple[str, ...]
+) -> None:
+    """Compare the gradients of a loss with those that are wanted, for the inputs that are learned."""
     if isinstance(loss, Tensor) and loss.requires_grad:
         backward(loss.sum())
     for name in learned:
         got = given[name].grad
+        want = wanted[name].grad
+        assert want is not None
         if got is None:
             raise Wrong(
                 expected=f"a gradient at {name}",
@@ -463,7 +527,7 @@ def test_gradients(vae_loss: Answer, generator: torch.Generator) -> None:
         compare(
             f"gradient at {name}",
             got,
-            wanted[name].grad,
+            want,
             cause="the loss depends on this input in another way than it should",
             hint="Mend the parts first; the gradient follows.",
             rtol=1e-3,

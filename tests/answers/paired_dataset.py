@@ -258,7 +258,7 @@ WRONG = {
     NeedsEveryClass: "KeyError",
     FirstOfClass: "one image serves a whole class",
     LosesLast: "the last pair of each label is lost",
-    LengthOfFirst: "the length is that of the first dataset",
+    LengthOfFirst: "the length is that of one dataset",
     LengthTooLarge: "one pair is counted too many",
     IndexIntoClass: "an index into a class is taken for one into the dataset",
     EmptyFails: "expected a non-empty list",
