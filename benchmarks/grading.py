@@ -307,7 +307,7 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--students", type=int, default=20, help="size of the class (default: 20)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each grades the class (default: 3)")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each grades the class (default: 1)")
     parser.add_argument("--growth", type=int, nargs="*", default=[], help="also grade classes of these sizes")
     parser.add_argument("--json", type=Path, help="write wall seconds per submission, without the start, to this file")
     parser.add_argument("--docs", action="store_true", help="write what was measured to docs/")

@@ -218,6 +218,8 @@ dreams among them.
 
 The ELBO (nats, the house number's squared error weighted by {WEIGHT:g}) is that of held-out pairs after each turn. It
 goes against the notebook, whose objective brings it in late and asks for more than it.
+Pairs per second are those of all turns, the first among them, in which `torch.compile` compiles; what is left after it,
+the median turn tells.
 """
 
 

@@ -279,9 +279,9 @@ def show_tsne(
         axis.scatter([], [], c=GREY, marker=marker, s=25, label=name)  # for the legend, in no digit's colour
     for digit in np.unique(digits).tolist():
         mine = points[:, digits == digit].reshape(-1, 2)
-        # The label stands where the digit is densest: a digit may have several clusters, and nothing between them.
-        distances = np.sort(np.linalg.norm(mine[:, None] - mine[None], axis=-1), axis=1)
-        x_label, y_label = mine[distances[:, min(10, len(mine) - 1)].argmin()]
+        # The label stands in the middle of most of the digit: it may have several clusters, and nothing between them.
+        distances = np.linalg.norm(mine[:, None] - mine[None], axis=-1)
+        x_label, y_label = mine[np.median(distances, axis=1).argmin()]
         box = {"facecolor": "white", "edgecolor": DIGIT_COLOURS[digit], "boxstyle": "circle,pad=0.2"}
         axis.text(x_label, y_label, str(digit), ha="center", va="center", fontsize=10, bbox=box)
     axis.set(xticks=[], yticks=[], title=title)

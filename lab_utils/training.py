@@ -78,6 +78,7 @@ class _Rows(Dataset[tuple[int, int]]):
     def __init__(self, view: DigitImages) -> None:
         self.rows = torch.randperm(len(view)).tolist()
         self.labels = view.digits.numpy()[self.rows]
+        self.targets = torch.from_numpy(self.labels)  # whichever a pairing reads
 
     def __len__(self) -> int:
         return len(self.rows)
