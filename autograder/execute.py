@@ -23,6 +23,7 @@ from traitlets import Any as Any_
 from traitlets import Bool, Integer, Type
 
 from autograder.answers import AnswerError
+from autograder.confinement.guard import LONGEST_TURN
 from autograder.confinement.provisioner import ConfinedProvisioner
 from autograder.exercises import EXERCISES, Exercise
 from autograder.grading import run_checks
@@ -205,7 +206,7 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         client, manager = self.kc, self.km
         expressions = {"reply": expression}
         asked = client.execute("", silent=True, store_history=False, user_expressions=expressions, allow_stdin=False)
-        deadline, late = monotonic() + seconds, False
+        left, before, late = seconds, monotonic(), False
         poller = zmq.asyncio.Poller()
         for channel in client.shell_channel, client.iopub_channel:
             poller.register(channel.socket, zmq.POLLIN)
@@ -220,12 +221,14 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
                         if late:
                             raise TimeoutError
                         return message["content"]["user_expressions"]["reply"]
-            if monotonic() > deadline:
+            now = monotonic()
+            left, before = left - min(now - before, LONGEST_TURN), now
+            if left < 0:
                 if late:
                     await manager.shutdown_kernel(now=True)
                     self._ended = AnswerError("timeout", "A call did not end, not even when it was interrupted.")
                     raise self._ended
-                late, deadline = True, monotonic() + _AFTER_INTERRUPT
+                late, left = True, _AFTER_INTERRUPT
                 await manager.interrupt_kernel()
             elif not await manager.is_alive():
                 self._ended = AnswerError("died", self._why_it_died())

@@ -23,7 +23,7 @@ from nbclient import NotebookClient
 from traitlets.config import Config
 
 from autograder.confinement import scratch
-from autograder.confinement.layers import Confinement, ConfinementError, Limits, obstacles
+from autograder.confinement.layers import MECHANISMS, Confinement, ConfinementError, Limits, obstacles
 
 MODES = {
     "bubblewrap": ("bubblewrap", "landlock", "seccomp", "uid"),
@@ -353,17 +353,30 @@ def test_disk(watched, attack):
     assert not list(Path("/dev/shm").glob("confined-test-*"))
 
 
-def test_semaphores_of_a_neighbour_stay_and_those_of_the_kernel_go(submission):
+def test_semaphores_and_folders_of_a_neighbour_stay_and_files_of_the_kernel_go(submission):
     bare = Kernel(submission, ())  # same user, same /dev/shm
+    folder = Path("/dev/shm/confined-test-neighbour")
     try:
         neighbour = multiprocessing.get_context("spawn").Semaphore()
-        path = Path("/dev/shm", f"sem.{neighbour._semlock.name.removeprefix('/')}")
+        folder.mkdir()
         code = "open('/dev/shm/confined-test-own', 'w').close()"
         assert bare.run(code)[0] == "ok"
     finally:
         bare.close()
-    assert path.exists()
+        folder.rmdir()
+    assert Path("/dev/shm", f"sem.{neighbour._semlock.name.removeprefix('/')}").exists()
     assert not Path("/dev/shm/confined-test-own").exists()
+
+
+def test_folders_that_others_cannot_read_are_not_shown_to_another_user(tmp_path, monkeypatch):
+    monkeypatch.setattr("autograder.confinement.layers.obstacles", lambda: dict.fromkeys(MECHANISMS, ""))
+    assert Confinement().chosen()["uid"] == ""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    walls = Confinement(readable=(str(closed),))
+    assert f"other users cannot enter {closed}" in walls.chosen()["uid"]
+    with pytest.raises(ConfinementError, match="cannot enter"):
+        walls.require_all()
 
 
 def test_daemon_does_not_outlive_the_kernel(watched):

@@ -6,6 +6,7 @@ import platform
 import random
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +111,10 @@ def obstacles() -> dict[str, str]:
     }
 
 
-def _others_may_enter(folder: Path) -> bool:
+def _others_may_enter(folder: Path, *, parents: bool) -> bool:
     folder = folder.resolve()
-    return all(p.stat().st_mode & 0o001 for p in (folder, *folder.parents) if p.is_dir())
+    above = folder.parents if parents else ()
+    return folder.stat().st_mode & 0o005 == 0o005 and all(p.stat().st_mode & 0o001 for p in above)
 
 
 # --- one kernel ------------------------------------------------------------------------------------------------------
@@ -150,10 +152,13 @@ class Confinement:
         why = {m: obstacles()[m] if m in self.mechanisms else "switched off" for m in MECHANISMS}
         if not why["bubblewrap"]:
             why["unshare"] = "bubblewrap does it"
-        elif why["unshare"] and not why["uid"]:
-            for folder in sys.prefix, sys.base_prefix, *self.readable:
-                if not _others_may_enter(Path(folder)):
-                    why["uid"] = f"other users cannot enter {folder}, and only namespaces could show it to them"
+        if not why["uid"]:
+            apart = not (why["bubblewrap"] and why["unshare"])
+            packages = Path(sysconfig.get_path("purelib"))
+            places = [sys.prefix, sys.base_prefix, *self.readable]
+            for folder in (packages, packages / "IPython", *map(Path, places)):
+                if folder.is_dir() and not _others_may_enter(folder, parents=not apart):
+                    why["uid"] = f"other users cannot enter {folder} (chmod -R go+rX would let them)"
         return why
 
     def layers(self) -> list[Layer]:
