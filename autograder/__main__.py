@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     grade.add_argument("--json", metavar="FILE", type=Path, help="write the results to FILE, too")
     commands.add_parser("doctor", help="print what this machine offers to keep students' code in, and how to get more")
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # of a terminal that knows fewer characters than students
     if options.command == "doctor":
         print("\n".join(Confinement().advice()))
         return 0
@@ -62,7 +66,8 @@ def _grade(options: argparse.Namespace) -> int:
     if options.json and not options.json.resolve().parent.is_dir():
         raise CourseError(f"the folder of {options.json} does not exist")
     course = Course(Path.cwd(), options.assignment, seed=options.seed, require_confinement=options.require_confinement)
-    students = [options.student] if options.student else course.students()
+    everybody = course.students()
+    students = everybody if options.student is None else [options.student]
     if not students:
         where = Path(course.coursedir.submitted_directory) / "STUDENT" / options.assignment
         raise CourseError(f"nobody has handed in anything: there is no folder {where}")
@@ -112,6 +117,8 @@ def _alone(course: Course) -> Iterator[None]:
             yield
     except filelock.Timeout:
         raise CourseError(f"another run is grading {course.assignment}; wait until it has ended") from None
+    except PermissionError as error:
+        raise CourseError(f"{error.filename} belongs to another user, and cannot be written") from None
 
 
 def _shown(submissions: Iterator[Submission], number: int) -> Iterator[Submission]:

@@ -15,13 +15,14 @@ from typing import Any
 from urllib.parse import quote
 
 import nbformat
+from jupyter_core.paths import jupyter_config_path
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import capture_log, find_all_files, temp_attrs
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
-from traitlets.config.loader import PyFileConfigLoader
+from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
 from autograder.confinement.layers import ConfinementError
 from autograder.confinement.provisioner import ConfinedProvisioner
@@ -62,8 +63,12 @@ class Course:
         config_file = folder / "nbgrader_config.py"
         if not config_file.exists():
             raise CourseError(f"{config_file} is missing. Run this in the folder of the course.")
-        # The configuration is code, and may name folders relative to its own.
-        config: Config = PyFileConfigLoader(config_file.name, path=str(folder)).load_config()
+        # The configuration is code, and may name folders relative to its own; those of the user and of the machine
+        # count as they do for nbgrader.
+        config = Config()
+        for place in (*reversed(jupyter_config_path()), str(folder)):
+            with contextlib.suppress(ConfigFileNotFound):
+                config.merge(PyFileConfigLoader(config_file.name, path=place).load_config())
         config.CourseDirectory.root = str(folder.resolve())
         if seed is not None:
             config.ExecuteOutside.seed = seed
@@ -97,7 +102,11 @@ class Course:
     def students(self) -> list[str]:
         """Return the students who have a folder for the assignment, sorted."""
         root = Path(self.coursedir.format_path(self.coursedir.submitted_directory, ".", "."))
-        return sorted(path.parent.name for path in root.glob(f"*/{self.assignment}") if path.is_dir())
+        names = sorted(path.parent.name for path in root.glob(f"*/{self.assignment}") if path.is_dir())
+        if odd := [name for name in names if not name.isprintable() or set("*?[") & set(name)]:
+            # nbgrader takes these characters for patterns, and its database takes no half characters.
+            raise CourseError(f"rename the folders of these students, without *, ? and [ in them: {odd!r}")
+        return names
 
     def grade(self, student: str, *, force: bool = False) -> Submission:
         """Grade one student's submission; one that has not changed since is taken from its file unless `force`."""
@@ -122,7 +131,7 @@ class Course:
                     yield known
                     continue
                 work = self._work(student)
-            except OSError as error:  # a file that cannot be read is this student's trouble, nobody else's
+            except (OSError, ValueError, RecursionError) as error:  # this student's trouble, nobody else's
                 yield self._record(student, "", error)
                 continue
             if executor is None:
@@ -145,12 +154,14 @@ class Course:
         return self._record_executed(student, digest, error if isinstance(error, Exception) else future.result())
 
     def _record_executed(self, student: str, digest: str, executed: Mapping[str, str] | Exception) -> Submission:
-        """Record a submission; raise CourseError if none can be executed, which is hardly the students' doing."""
+        """Record a submission; raise CourseError if none can be graded, which is hardly the students' doing."""
         submission = self._record(student, digest, executed)
-        self._tried[isinstance(executed, Exception)] += 1
+        self._tried[not submission.digest] += 1
         if self._tried[True] == MOST_IN_VAIN and not self._tried[False]:
-            why = f"{type(executed).__name__}: {executed}"
-            raise CourseError(f"none of the first {MOST_IN_VAIN} submissions could be executed ({why}).")
+            why = submission.outcomes[-1].problem
+            if isinstance(executed, Exception):
+                why = f"{type(executed).__name__}: {executed}"
+            raise CourseError(f"none of the first {MOST_IN_VAIN} submissions could be graded ({why}).")
         return submission
 
     def _work(self, student: str) -> Work:
@@ -256,6 +267,14 @@ class Course:
                 return 0.0
             return float(grade.score or 0.0)
 
+    def _recorded(self, student: str) -> bool:
+        """Return whether nbgrader's gradebook and its folder of graded notebooks have this student."""
+        if not self.folder(self.coursedir.autograded_directory, student).is_dir():
+            return False
+        with self._gradebook() as gradebook, contextlib.suppress(MissingEntry):
+            return bool(gradebook.find_submission(self.assignment, student))
+        return False
+
     def _path(self, student: str) -> Path:
         return self.grades / f"{student}.json"
 
@@ -270,7 +289,9 @@ class Course:
             submission = from_json(json.loads(self._path(student).read_text(encoding="utf-8")))
         except (OSError, ValueError, LookupError, TypeError):
             return None
-        # The gradebook may have been restored or deleted since.
+        # The gradebook may have been restored or deleted since, and so may the graded notebooks.
+        if self._notebooks(student) and not self._recorded(student):
+            return None
         if submission.digest != digest or any(
             self._score(find(outcome.exercise), student) != outcome.points for outcome in submission.outcomes
         ):
@@ -278,7 +299,7 @@ class Course:
         return submission
 
 
-MOST_IN_VAIN = 3  # submissions that cannot be executed before the run is given up, if no other could be
+MOST_IN_VAIN = 3  # submissions that cannot be graded before the run is given up, if no other could be
 MOST_WAITING = 64  # submissions that are given to an executor before the first of them is recorded
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import joblib
+
 from autograder.confinement import child
 from autograder.work import environment
 
@@ -17,8 +19,8 @@ RETRIES = 2  # of a submission whose worker was lost
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many processors this process may use, a container's share of them among the bounds."""
+    return int(joblib.cpu_count())
 
 
 class PoolError(RuntimeError):

@@ -85,5 +85,5 @@ def digest(*roots: Path) -> str:
             if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts:
                 with path.open("rb") as file:
                     content = hashlib.file_digest(file, "sha256").digest()
-                hashed.update(str(path.relative_to(root)).encode() + b"\0" + content)
+                hashed.update(os.fsencode(path.relative_to(root)) + b"\0" + content)
     return hashed.hexdigest()

@@ -24,6 +24,7 @@ from filelock import FileLock
 from nbgrader.api import Gradebook
 
 import autograder.course
+import autograder.execute
 import autograder.work
 from autograder.__main__ import main
 from autograder.confinement.layers import ConfinementError
@@ -213,6 +214,101 @@ def test_one_that_cannot_be_executed_stops_nobody_and_is_told(course, monkeypatc
     monkeypatch.chdir(course)
     assert main(["grade", "multiview_vae", "--jobs", "1"]) == 0
     assert "3 submissions, 2 of them unchanged" in capsys.readouterr().out
+
+
+def test_where_nothing_can_be_recorded_the_run_is_given_up(course):
+    """Not the students' doing: a full disk, or a folder of another user."""
+    (course / "autograded").write_text("no folder")
+    with pytest.raises(CourseError, match="none of the first 3 submissions could be graded"):
+        list(Course(course, "multiview_vae").grade_class(["a_right", "f_right", "g_right", "b_textbook"]))
+
+
+def test_who_is_no_longer_in_the_gradebook_is_graded_again(course):
+    """Also who earned nothing, like who is not there."""
+    students = ["e_exits", "f_right"]
+    assert [s.points for s in Course(course, "multiview_vae").grade_class(students)] == [0, 15]
+    (course / "gradebook.db").unlink()
+    nbgrader(course, "generate_assignment", "multiview_vae", "--force")
+    assert [s.fresh for s in Course(course, "multiview_vae").grade_class(students)] == [True, True]
+    assert [s.fresh for s in Course(course, "multiview_vae").grade_class(students)] == [False, False]
+    shutil.rmtree(course / "autograded" / "f_right")
+    assert [s.fresh for s in Course(course, "multiview_vae").grade_class(students)] == [False, True]
+
+
+def test_odd_files_of_one_student_stop_nobody(course):
+    folder = course / "submitted" / "f_right" / "multiview_vae"
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xdcbung.txt")).write_text("")
+    deep = course / "submitted" / "g_right" / "multiview_vae"
+    here = os.getcwd()
+    os.chdir(deep)
+    for _ in range(1500):
+        os.mkdir("d")
+        os.chdir("d")
+    os.chdir(here)
+    for student in "bcde":
+        shutil.rmtree(next((course / "submitted").glob(f"{student}_*")))
+    result = grade(course, "--jobs", "1")
+    subprocess.run(["rm", "-rf", deep], check=True)
+    assert "a_right  15/42" in result.stderr
+    assert "f_right  15/42" in result.stderr
+    assert "g_right  " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["x[1]", os.fsdecode(b"m\xfcller")], ids=["pattern", "half a character"])
+def test_names_that_nbgrader_takes_for_something_else_are_refused(course, name):
+    shutil.copytree(course / "submitted" / "f_right", course / "submitted" / name)
+    with pytest.raises(CourseError, match="rename the folders"):
+        Course(course, "multiview_vae").students()
+
+
+def test_a_halted_machine_costs_nobody_a_call(course, monkeypatch):
+    """While calls are answered, the clock leaps by a minute again and again."""
+    leaps = [0.0]
+
+    def leaping():
+        leaps[0] += 20 if answering else 0
+        return time.monotonic() + leaps[0]
+
+    answering = []
+    request = autograder.execute.ExecuteOutside._request
+    monkeypatch.setattr("autograder.execute.monotonic", leaping)
+    monkeypatch.setattr(
+        autograder.execute.ExecuteOutside, "_request", lambda *args: (answering.append(1), request(*args))[1]
+    )
+    assert Course(course, "multiview_vae").grade("f_right").points == 15
+    assert answering
+
+
+def test_the_configuration_of_the_user_counts_and_that_of_the_course_more(course, tmp_path, monkeypatch):
+    (tmp_path / "jupyter").mkdir()
+    (tmp_path / "jupyter" / "nbgrader_config.py").write_text(
+        "c.ConfinedProvisioner.limits = {'scratch': 2000}\nc.CourseDirectory.course_id = 'of the user'\n"
+    )
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "jupyter"))
+    found = Course(course, "multiview_vae")
+    assert found.confinement.limits.scratch == 2000
+    assert found.coursedir.course_id == "multiview-vae-lab"
+
+
+def test_a_terminal_of_few_characters_and_a_folder_of_another_user(course, monkeypatch, capsys):
+    path = course / "submitted" / "g_right" / "multiview_vae" / f"{NAME}.ipynb"
+    book = nbformat.read(path, as_version=4)
+    find({NAME: book}, "product_of_experts_answer").source = "def product_of_experts(*e):\n    raise ValueError('λ²')\n"
+    path.write_text(nbformat.writes(book))
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    result = grade(course, "--student", "g_right")
+    assert result.returncode == 0, result.stderr
+    assert "ValueError: \\u03bb" in result.stdout
+    monkeypatch.chdir(course)
+
+    def refused(*args, **options):
+        raise PermissionError(13, "Permission denied", "/course/grades/.lock")
+
+    monkeypatch.setattr("autograder.__main__.filelock.FileLock", refused)
+    assert main(["grade", "multiview_vae"]) == 2
+    assert "grades/.lock belongs to another user" in capsys.readouterr().err
+    assert main(["grade", "multiview_vae", "--student", ""]) == 2
 
 
 def test_other_code_on_a_worker_is_refused(course):
@@ -441,7 +537,7 @@ def test_a_postgresql_gradebook(course, tmp_path):
 
 def test_a_class_is_graded_in_the_memory_of_a_few(released, monkeypatch):
     monkeypatch.setattr("autograder.course.MOST_WAITING", 3)
-    monkeypatch.setattr(Course, "_record", lambda self, student, digest, executed: student)
+    monkeypatch.setattr(Course, "_record", lambda self, student, digest, executed: Submission(student, digest, ()))
     seen = []
 
     class Executor:
