@@ -22,7 +22,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import capture_log, find_all_files, temp_attrs
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
-from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
+from traitlets.config.loader import PyFileConfigLoader
 
 from autograder.confinement.layers import ConfinementError
 from autograder.confinement.provisioner import ConfinedProvisioner
@@ -65,16 +65,17 @@ class Course:
             raise CourseError(f"{config_file} is missing. Run this in the folder of the course.")
         # The configuration is code, and may name folders relative to its own; those of the user and of the machine
         # count as they do for nbgrader.
+        places = [*map(Path, reversed(jupyter_config_path())), folder]
+        self._config_files = [place / config_file.name for place in places if (place / config_file.name).exists()]
         config = Config()
-        for place in (*reversed(jupyter_config_path()), str(folder)):
-            with contextlib.suppress(ConfigFileNotFound):
-                config.merge(PyFileConfigLoader(config_file.name, path=place).load_config())
+        for file in self._config_files:
+            config.merge(PyFileConfigLoader(file.name, path=str(file.parent)).load_config())
         config.CourseDirectory.root = str(folder.resolve())
         if seed is not None:
             config.ExecuteOutside.seed = seed
         if require_confinement:
             config.ConfinedProvisioner.require = True
-        self._config, self._config_file = config, config_file
+        self._config = config
         self.assignment = assignment
         self.confinement = ConfinedProvisioner(config=config).confinement
         if require_confinement:
@@ -103,9 +104,9 @@ class Course:
         """Return the students who have a folder for the assignment, sorted."""
         root = Path(self.coursedir.format_path(self.coursedir.submitted_directory, ".", "."))
         names = sorted(path.parent.name for path in root.glob(f"*/{self.assignment}") if path.is_dir())
-        if odd := [name for name in names if not name.isprintable() or set("*?[") & set(name)]:
-            # nbgrader takes these characters for patterns, and its database takes no half characters.
-            raise CourseError(f"rename the folders of these students, without *, ? and [ in them: {odd!r}")
+        if odd := [name for name in names if set("*?[") & set(name) or name != name.encode(errors="ignore").decode()]:
+            # nbgrader takes these characters for patterns, and its database takes no bytes that are no UTF-8.
+            raise CourseError(f"rename these students' folders, without *, ? and [, and in UTF-8: {odd!a}")
         return names
 
     def grade(self, student: str, *, force: bool = False) -> Submission:
@@ -282,7 +283,7 @@ class Course:
         """Return a hash of what decides the grade: submission, assignment, configuration, and the code that grades."""
         release = Path(self.coursedir.format_path(self.coursedir.release_directory, ".", self.assignment))
         submitted = self.folder(self.coursedir.submitted_directory, student)
-        return digest(submitted, release, self._config_file) + own_code()
+        return digest(submitted, release, *self._config_files) + own_code()
 
     def _read(self, student: str, digest: str) -> Submission | None:
         try:
