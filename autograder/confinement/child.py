@@ -15,6 +15,7 @@ import struct
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import IntEnum, IntFlag
 from types import FrameType
 from typing import NoReturn
 
@@ -60,24 +61,42 @@ def _call(name: str, *args: object) -> int:
 # --- processes -------------------------------------------------------------------------------------------------------
 
 
+class _Prctl(IntEnum):
+    """Options of prctl(2), from linux/prctl.h."""
+
+    SET_PDEATHSIG = 1
+    SET_DUMPABLE = 4
+    SET_SECCOMP = 22
+    SET_CHILD_SUBREAPER = 36
+    SET_NO_NEW_PRIVS = 38
+
+
+_CAPABILITIES_VERSION_3 = 0x20080522
+_SECCOMP_MODE_FILTER = 2
+
+
+def _prctl(option: _Prctl, *arguments: object) -> None:
+    _call("prctl", int(option), *arguments, *(0,) * (4 - len(arguments)))
+
+
 def adopt_orphans() -> None:
     """Make this process the parent of every orphan below it, so that a daemon cannot leave the tree."""
-    _call("prctl", 36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    _prctl(_Prctl.SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent(number: int = 9) -> None:
     """Ask for a signal when the thread that started this process ends. A change of uid forgets it."""
-    _call("prctl", 1, int(number), 0, 0, 0)  # PR_SET_PDEATHSIG
+    _prctl(_Prctl.SET_PDEATHSIG, int(number))
 
 
 def forbid_new_privileges() -> None:
     """No setuid program raises this process again; Landlock and seccomp ask for it."""
-    _call("prctl", 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    _prctl(_Prctl.SET_NO_NEW_PRIVS, 1)
 
 
 def drop_capabilities() -> None:
     """Give up every capability; together with `forbid_new_privileges` also over an exec by root."""
-    _call("capset", struct.pack("Ii", 0x20080522, 0), bytes(24))
+    _call("capset", struct.pack("Ii", _CAPABILITIES_VERSION_3, 0), bytes(24))
 
 
 def become(uid: int) -> None:
@@ -85,7 +104,7 @@ def become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    _call("prctl", 4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: a fork that never execs keeps its own /proc/self
+    _prctl(_Prctl.SET_DUMPABLE, 1)  # a fork that never execs keeps its own /proc/self
 
 
 def set_limits(limits: dict[str, int]) -> None:
@@ -133,12 +152,31 @@ def supervise() -> None:
 
 # --- namespaces ------------------------------------------------------------------------------------------------------
 
-_NEW_NS, _NEW_IPC, _NEW_USER, _NEW_PID, _NEW_NET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+
+class _Clone(IntFlag):
+    """Kinds of namespaces for unshare(2), from linux/sched.h."""
+
+    NEWNS = 0x20000
+    NEWIPC = 0x8000000
+    NEWUSER = 0x10000000
+    NEWPID = 0x20000000
+    NEWNET = 0x40000000
 
 
-def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+class _Mount(IntFlag):
+    """Flags of mount(2), from linux/mount.h."""
+
+    NOSUID = 0x2
+    NODEV = 0x4
+    NOEXEC = 0x8
+    BIND = 0x1000
+    REC = 0x4000
+    PRIVATE = 0x40000
+
+
+def mount(source: str, target: str, kind: str | None, flags: _Mount, options: str = "") -> None:
     """mount(2)."""
-    _call("mount", source.encode(), target.encode(), kind.encode() if kind else None, flags, options.encode())
+    _call("mount", source.encode(), target.encode(), kind.encode() if kind else None, int(flags), options.encode())
 
 
 _OPEN = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "etc", "dev", "proc", "sys")  # Landlock narrows these
@@ -152,7 +190,7 @@ def hide_rest(kept: Sequence[str]) -> None:
     handles = {path: os.open(path, os.O_PATH) for path in kept if os.path.exists(path)}
     tops = [entry.name for entry in os.scandir("/") if entry.is_dir(follow_symlinks=False) and entry.name not in _OPEN]
     for top in tops:
-        mount("none", f"/{top}", "tmpfs", 0x6, "mode=0755")  # nosuid, nodev
+        mount("none", f"/{top}", "tmpfs", _Mount.NOSUID | _Mount.NODEV, "mode=0755")
     os.umask(0o022)  # the folders above what is kept are to be passed by another user
     for path, handle in handles.items():
         if path.split("/")[1] in tops:
@@ -160,7 +198,7 @@ def hide_rest(kept: Sequence[str]) -> None:
             os.makedirs(folder, exist_ok=True)
             if folder != path:
                 os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC))
-            mount(f"/proc/self/fd/{handle}", path, None, 0x5000)  # MS_BIND | MS_REC
+            mount(f"/proc/self/fd/{handle}", path, None, _Mount.BIND | _Mount.REC)
         os.close(handle)
 
 
@@ -172,77 +210,152 @@ def unshare_namespaces(shared_memory: int, kept: Sequence[str]) -> None:
     The process that returns is the second of its process namespace: the first reaps, and its end ends all.
     """
     uid, gid = os.getuid(), os.getgid()
-    flags = _NEW_IPC | _NEW_PID | _NEW_NET
-    _call("unshare", flags if uid == 0 else flags | _NEW_USER)
+    kinds = _Clone.NEWIPC | _Clone.NEWPID | _Clone.NEWNET
+    _call("unshare", int(kinds if uid == 0 else kinds | _Clone.NEWUSER))
     if uid != 0:
         for name, line in ("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1"):
             with open(f"/proc/self/{name}", "w") as table:
                 table.write(line)
     supervise()
-    _call("unshare", _NEW_NS)  # not before: the supervisor outside still reads the outer /proc
-    mount("none", "/", None, 0x44000)  # MS_REC | MS_PRIVATE: nothing below reaches the outer mounts
-    mount("proc", "/proc", "proc", 0xE)  # nosuid, nodev, noexec
-    mount("pts", "/dev/pts", "devpts", 0xA, "newinstance,mode=0620,ptmxmode=0666")
-    mount("shm", "/dev/shm", "tmpfs", 0xE, f"size={shared_memory},mode=1777")
+    _call("unshare", int(_Clone.NEWNS))  # not before: the supervisor outside still reads the outer /proc
+    plain = _Mount.NOSUID | _Mount.NODEV | _Mount.NOEXEC
+    mount("none", "/", None, _Mount.REC | _Mount.PRIVATE)  # nothing below reaches the outer mounts
+    mount("proc", "/proc", "proc", plain)
+    mount("pts", "/dev/pts", "devpts", _Mount.NOSUID | _Mount.NOEXEC, "newinstance,mode=0620,ptmxmode=0666")
+    mount("shm", "/dev/shm", "tmpfs", plain, f"size={shared_memory},mode=1777")
     hide_rest(kept)
     supervise()
 
 
 # --- Landlock --------------------------------------------------------------------------------------------------------
 
-_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE, _IOCTL = 1, 2, 4, 8, 1 << 14, 1 << 15
-_ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL
-_READ = _EXECUTE | _READ_FILE | _READ_DIR
-_SHARE = _READ_FILE | _WRITE_FILE | _TRUNCATE | 1 << 5 | 1 << 8  # remove and make files, no folders
+
+class _Access(IntFlag):
+    """What Landlock allows below a path, from linux/landlock.h; later versions of it know more."""
+
+    EXECUTE = 1 << 0
+    WRITE_FILE = 1 << 1
+    READ_FILE = 1 << 2
+    READ_DIR = 1 << 3
+    REMOVE_DIR = 1 << 4
+    REMOVE_FILE = 1 << 5
+    MAKE_CHAR = 1 << 6
+    MAKE_DIR = 1 << 7
+    MAKE_REG = 1 << 8
+    MAKE_SOCK = 1 << 9
+    MAKE_FIFO = 1 << 10
+    MAKE_BLOCK = 1 << 11
+    MAKE_SYM = 1 << 12
+    REFER = 1 << 13  # version 2
+    TRUNCATE = 1 << 14  # version 3
+    IOCTL_DEV = 1 << 15  # version 5
+
+
+_ALL = _Access((1 << 16) - 1)
+_ON_FILES = _Access.EXECUTE | _Access.WRITE_FILE | _Access.READ_FILE | _Access.TRUNCATE | _Access.IOCTL_DEV
+_READ = _Access.EXECUTE | _Access.READ_FILE | _Access.READ_DIR
+_USE_DEVICE = _Access.READ_FILE | _Access.READ_DIR | _Access.WRITE_FILE | _Access.IOCTL_DEV
+# Files, no folders.
+_SHARE = _Access.READ_FILE | _Access.WRITE_FILE | _Access.TRUNCATE | _Access.REMOVE_FILE | _Access.MAKE_REG
+
+# The first access that a version does not know.
+_UNKNOWN_TO = {1: _Access.REFER, 2: _Access.TRUNCATE, 3: _Access.IOCTL_DEV, 4: _Access.IOCTL_DEV}
+_NET_BIND_AND_CONNECT_TCP = 3
+_SCOPE_ABSTRACT_SOCKET_AND_SIGNAL = 3
+_CREATE_RULESET_VERSION = 1
+_RULE_PATH_BENEATH = 1
+
+
+class _Landlock(IntEnum):
+    """Landlock's system calls, which have the same numbers on every machine."""
+
+    CREATE_RULESET = 444
+    ADD_RULE = 445
+    RESTRICT_SELF = 446
 
 
 def landlock_abi() -> int:
     """Version of Landlock in this kernel; 0 where there is none."""
     try:
-        return _call("syscall", 444, None, 0, 1)
+        return _call("syscall", int(_Landlock.CREATE_RULESET), None, 0, _CREATE_RULESET_VERSION)
     except OSError:
         return 0
 
 
-def restrict_files(rules: Sequence[tuple[str, int]], tcp: bool) -> None:
+def restrict_files(rules: Sequence[tuple[str, _Access]], tcp: bool) -> None:
     """From now on nothing but these paths; where the kernel knows how, no signal, no abstract socket, no TCP out."""
     abi = landlock_abi()
-    everything = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
-    ruleset = struct.pack("QQQ", everything, 0 if tcp else 3, 3)[: 8 if abi < 4 else 16 if abi < 6 else 24]
-    handle = _call("syscall", 444, ruleset, len(ruleset), 0)
-    for path, rights in rules:
+    known = _Access(_UNKNOWN_TO[abi] - 1) if abi in _UNKNOWN_TO else _ALL
+    network = 0 if tcp else _NET_BIND_AND_CONNECT_TCP
+    ruleset = struct.pack("QQQ", known, network, _SCOPE_ABSTRACT_SOCKET_AND_SIGNAL)
+    ruleset = ruleset[: 8 if abi < 4 else 16 if abi < 6 else 24]  # the network came with version 4, the scope with 6
+    handle = _call("syscall", int(_Landlock.CREATE_RULESET), ruleset, len(ruleset), 0)
+    for path, wanted in rules:
         try:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except (FileNotFoundError, PermissionError):
             continue
-        rights &= everything if stat.S_ISDIR(os.fstat(place).st_mode) else everything & _ON_FILES
-        _call("syscall", 445, handle, 1, struct.pack("=Qi", rights, place), 0)
+        access = wanted & known if stat.S_ISDIR(os.fstat(place).st_mode) else wanted & known & _ON_FILES
+        _call("syscall", int(_Landlock.ADD_RULE), handle, _RULE_PATH_BENEATH, struct.pack("=Qi", access, place), 0)
         os.close(place)
-    _call("syscall", 446, handle, 0)
+    _call("syscall", int(_Landlock.RESTRICT_SELF), handle, 0)
     os.close(handle)
 
 
 # --- seccomp ---------------------------------------------------------------------------------------------------------
 
-# (x86_64, aarch64) numbers; None where the machine has no such call.
+# Audit architecture, and which column of the table of numbers is the machine's.
 _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
-# By first argument: the numbers, the one value that passes, the answer to any other.
-_UNIX_SOCKETS = ((41, 198), 1, errno.EOPNOTSUPP)  # socket: AF_UNIX alone; libzmq aborts on EPERM
-_OWN_LIMITS = ((302, 261), 0, errno.EPERM)  # prlimit64: oneself alone; it would reach the grader's limits
+# Numbers of system calls on x86_64 and on aarch64; None where the machine has no such call.
+_CALLS: dict[str, tuple[int | None, int | None]] = {
+    "socket": (41, 198),
+    "prlimit64": (302, 261),
+    **{"io_uring_setup": (425, 425), "perf_event_open": (298, 241), "bpf": (321, 280), "userfaultfd": (323, 282)},
+    **{"shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180)},
+    **{"add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219)},
+    **{"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)},
+    **{"chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54)},
+    **{"utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88)},
+    **{"setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7)},
+    **{"removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16)},
+    **{"setxattrat": (463, 463), "removexattrat": (466, 466), "file_setattr": (469, 469)},
+}
+_AF_UNIX = 1
+# Call -> the one first argument that passes, and the answer to any other.
+_ONLY_UNIX = ("socket", _AF_UNIX, errno.EOPNOTSUPP)  # libzmq aborts on EPERM
+_ONLY_ONESELF = ("prlimit64", 0, errno.EPERM)  # it would reach the grader's limits
 _REFUSED = (
-    (425, 425),  # io_uring_setup: opens sockets that no filter sees
-    *((29, 194), (64, 190), (68, 186), (240, 180)),  # shmget, semget, msgget, mq_open: outlive the process
-    *((248, 217), (249, 218), (250, 219)),  # add_key, request_key, keyctl: the same
-    *((298, 241), (321, 280), (323, 282)),  # perf_event_open, bpf, userfaultfd: doors into the kernel
+    "io_uring_setup",  # opens sockets that no filter sees
+    *("shmget", "semget", "msgget", "mq_open", "add_key", "request_key", "keyctl"),  # outlive the process
+    *("perf_event_open", "bpf", "userfaultfd"),  # doors into the kernel
 )
 # Landlock leaves these alone, so one uid could chmod the gradebook away. An error would fail an honest shutil.copy.
 _FAKED = (
-    *((90, None), (91, 52), (268, 53), (452, 452)),  # chmod, fchmod, fchmodat, fchmodat2
-    *((92, None), (93, 55), (94, None), (260, 54)),  # chown, fchown, lchown, fchownat
-    *((132, None), (235, None), (261, None), (280, 88)),  # utime, utimes, futimesat, utimensat
-    *((188, 5), (189, 6), (190, 7), (197, 14), (198, 15), (199, 16)),  # setxattr and removexattr, three each
-    *((463, 463), (466, 466), (469, 469)),  # setxattrat, removexattrat, file_setattr
+    *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat"),
+    *("utime", "utimes", "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr"),
+    *("removexattr", "lremovexattr", "fremovexattr", "setxattrat", "removexattrat", "file_setattr"),
 )
+
+
+class _Bpf(IntEnum):
+    """Instructions of a filter, from linux/bpf_common.h."""
+
+    LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
+    IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+    IF_AT_LEAST = 0x35  # BPF_JMP | BPF_JGE | BPF_K
+    RETURN = 0x06  # BPF_RET | BPF_K
+
+
+class _Verdict(IntEnum):
+    """What a filter returns, from linux/seccomp.h; an error's number is added."""
+
+    ALLOW = 0x7FFF0000
+    ERROR = 0x50000
+    KILL_PROCESS = 0x80000000
+
+
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+_X32 = 0x40000000  # bit of the numbers of another ABI on x86_64, which would pass by the list
 
 
 def seccomp_known() -> bool:
@@ -252,23 +365,36 @@ def seccomp_known() -> bool:
 
 def filter_calls(only_unix_sockets: bool, fake_chmod: bool) -> None:
     """No limits of others, no object that outlives the kernel; with `fake_chmod`, changes of metadata do nothing."""
-    arch, column = _MACHINES[platform.machine()]
-    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
-    allow, kill, error = 0x7FFF0000, 0x80000000, 0x50000
-    code = [(load, 0, 0, 4), (equal, 1, 0, arch), (answer, 0, 0, kill), (load, 0, 0, 0)]
-    if column == 0:  # the x32 numbers would pass by the list
-        code += [(at_least, 0, 1, 0x40000000), (answer, 0, 0, error | errno.ENOSYS)]
-    for numbers, wanted, refusal in [_OWN_LIMITS, _UNIX_SOCKETS] if only_unix_sockets else [_OWN_LIMITS]:
-        code += [(equal, 0, 4, numbers[column]), (load, 0, 0, 16), (equal, 0, 1, wanted)]
-        code += [(answer, 0, 0, allow), (answer, 0, 0, error | refusal)]
-    silent = [(pair[column], 0) for pair in _FAKED] if fake_chmod else []
-    for number, refusal in [(pair[column], errno.ENOSYS) for pair in _REFUSED] + silent:
-        if number is not None:
-            code += [(equal, 0, 1, number), (answer, 0, 0, error | refusal)]
-    program = b"".join(struct.pack("HBBI", *line) for line in [*code, (answer, 0, 0, allow)])
+    architecture, column = _MACHINES[platform.machine()]
+    code: list[tuple[int, int, int, int]] = [  # instruction, lines to skip if true, if false, value
+        (_Bpf.LOAD, 0, 0, _ARCHITECTURE),
+        (_Bpf.IF_EQUAL, 1, 0, architecture),
+        (_Bpf.RETURN, 0, 0, _Verdict.KILL_PROCESS),
+        (_Bpf.LOAD, 0, 0, _NUMBER),
+    ]
+    if platform.machine() == "x86_64":
+        code += [(_Bpf.IF_AT_LEAST, 0, 1, _X32), (_Bpf.RETURN, 0, 0, _Verdict.ERROR | errno.ENOSYS)]
+    for name, wanted, refusal in (_ONLY_ONESELF, _ONLY_UNIX) if only_unix_sockets else (_ONLY_ONESELF,):
+        number = _CALLS[name][column]
+        assert number is not None
+        code += [
+            (_Bpf.IF_EQUAL, 0, 4, number),
+            (_Bpf.LOAD, 0, 0, _FIRST_ARGUMENT),
+            (_Bpf.IF_EQUAL, 0, 1, wanted),
+            (_Bpf.RETURN, 0, 0, _Verdict.ALLOW),
+            (_Bpf.RETURN, 0, 0, _Verdict.ERROR | refusal),
+        ]
+    answers = dict.fromkeys(_REFUSED, _Verdict.ERROR | errno.ENOSYS)
+    if fake_chmod:
+        answers |= dict.fromkeys(_FAKED, int(_Verdict.ERROR))  # error 0: as if it had been done
+    for name, answer in answers.items():
+        if (number := _CALLS[name][column]) is not None:
+            code += [(_Bpf.IF_EQUAL, 0, 1, number), (_Bpf.RETURN, 0, 0, answer)]
+    code.append((_Bpf.RETURN, 0, 0, _Verdict.ALLOW))
+    program = b"".join(struct.pack("HBBI", *line) for line in code)
     buffer = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
-    _call("prctl", 22, 2, header, 0, 0)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+    _prctl(_Prctl.SET_SECCOMP, _SECCOMP_MODE_FILTER, header)
 
 
 # --- all of it -------------------------------------------------------------------------------------------------------
@@ -293,12 +419,11 @@ def enter(plan: Plan) -> None:
     drop_capabilities()
     forbid_new_privileges()
     if plan.landlock:
-        use_device = _READ_FILE | _READ_DIR | _WRITE_FILE | _IOCTL
         restrict_files(
             [(path, _READ) for path in plan.readable]
-            + [(path, _READ_DIR) for path in plan.listable]
-            + [(path, use_device) for path in plan.devices]
-            + [(path, (1 << 16) - 1) for path in plan.writable]
+            + [(path, _Access.READ_DIR) for path in plan.listable]
+            + [(path, _USE_DEVICE) for path in plan.devices]
+            + [(path, _ALL) for path in plan.writable]
             + [("/dev/shm", _SHARE)],
             tcp=not plan.only_unix_sockets,
         )
