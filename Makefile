@@ -5,6 +5,8 @@ BIN := .venv/bin
 # nbgrader runs `alembic` by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 ASSIGNMENT := multiview_vae
+ASSIGNMENTS := $(sort $(patsubst solutions/%/,%,$(dir $(wildcard solutions/*/*.ipynb))))
+EXAMPLE := examples/numpy_course
 
 .PHONY: setup demo test train solutions release lint clean
 
@@ -18,7 +20,7 @@ setup: .venv/installed
 demo: setup  ## grade the made-up class and show who lost which points
 	nbgrader generate_assignment $(ASSIGNMENT) --force --log-level=WARN
 	python examples/make_class.py
-	python -m autograder grade $(ASSIGNMENT)
+	autograder grade $(ASSIGNMENT)
 	nbgrader generate_feedback $(ASSIGNMENT) --force --log-level=WARN
 	@echo "Feedback pages: feedback/STUDENT/$(ASSIGNMENT)/NOTEBOOK.html, for example"
 	@echo "  $(CURDIR)/feedback/cleo_averages/$(ASSIGNMENT)/2_product_of_experts.html"
@@ -26,7 +28,7 @@ demo: setup  ## grade the made-up class and show who lost which points
 test: setup  ## lint, types, unit tests, release, made-up class, and the solutions' outputs
 	ruff check . && ruff format --check . && mypy
 	pytest --numprocesses 2 --dist loadfile
-	pytest --nbval solutions
+	pytest --nbval solutions $(EXAMPLE)/solutions
 
 train: setup  ## run the full solution; figures and metrics.json to results/; a killed run resumes
 	mkdir -p results
@@ -36,10 +38,10 @@ train: setup  ## run the full solution; figures and metrics.json to results/; a 
 	@echo "figures, metrics.json and the executed notebook: $(CURDIR)/results"
 
 solutions: setup  ## execute the solutions and store their outputs
-	python solutions/execute.py solutions/$(ASSIGNMENT)/*.ipynb
+	python solutions/execute.py solutions/*/*.ipynb
 
 release: setup  ## make assignments/ from solutions/
-	nbgrader generate_assignment $(ASSIGNMENT) --force
+	for name in $(ASSIGNMENTS); do nbgrader generate_assignment $$name --force || exit 1; done
 
 clean:
 	rm -rf .venv build results submitted autograded feedback grades gradebook.db* grades.csv .nbgrader.log

@@ -1,6 +1,6 @@
 """How long does it take to pair the full MNIST and SVHN by label? Sorting against a loop, in one run.
 
-python benchmarks/pairing.py
+python -m benchmarks.pairing
 """
 
 import time

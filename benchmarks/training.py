@@ -1,6 +1,6 @@
 """How fast does it train? The notebook's loop, a loop like the original lab's, and MultiVae's trainer, in one run.
 
-python benchmarks/training.py [--steps 360] [--elbo -650] [--threads 1] [--compile] [--docs] [--json FILE]
+python -m benchmarks.training [--steps 360] [--elbo -650] [--threads 1] [--compile] [--docs] [--json FILE]
 
 The three take turns of 30 steps, with the same encoders, decoders, batch size and threads, so that what else the
 machine does hits all alike. Between the turns, outside the clock, stands the ELBO of held-out pairs. MultiVae takes
@@ -23,7 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from original import (
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from autograder.files import write_whole
+from benchmarks.original import (
     MultiViewVAE,
     OriginalVAE,
     PairedDataset,
@@ -33,15 +39,11 @@ from original import (
     product_of_experts,
     train,
 )
-from PIL import Image
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
-
 from lab_utils import load_views
+from lab_utils.batches import PairBatches, stack_pairs
 from lab_utils.data import DigitImages, Views, hold_out
 from lab_utils.metrics import LabelledPairs, elbo_terms
-from lab_utils.training import PairBatches, autocast, stack_pairs, write_whole
+from lab_utils.training import autocast
 
 BATCH, TURN = 64, 30
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -206,7 +208,7 @@ def report(measured: dict[str, list[tuple[float, float]]], rates: dict[str, floa
     command = f"--steps {options.steps} --threads {options.threads}{' --compile' * options.compile}"
     return f"""# How fast it trains
 
-Written by `python benchmarks/training.py {command} --docs`: {name}, {options.threads} thread(s), batches of {BATCH},
+Written by `python -m benchmarks.training {command} --docs`: {name}, {options.threads} thread(s), batches of {BATCH},
 {options.steps} steps of each in turns of {TURN}, so that what else the machine does hits all alike;
 {", ".join(versions)}.
 The notebook computes in {arithmetic} and channels-last, the others in float32. Its steps are those of the whole recipe,

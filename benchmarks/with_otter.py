@@ -1,6 +1,6 @@
 """Grade submissions with otter-grader, for `grading.py`: the same notebooks, the checks called in the kernel.
 
-    python benchmarks/with_otter.py COURSE
+    python -m benchmarks.with_otter COURSE
 
 Otter appends its tests to a notebook, so the graded cells are taken out; each exercise is one test, which calls the
 checks and has no partial credit. Prints, as JSON, what each student earned by exercise.
@@ -16,31 +16,33 @@ from pathlib import Path
 import nbformat
 from otter.api import grade_submission
 
-from autograder.exercises import EXERCISES, Exercise
+from autograder.assignments import find_exercise
+from examples.make_class import POINTS, SOLUTION, graded
 
 TEST = """
 from otter.test_files import test_case
 
 OK_FORMAT = False
-name = "{0.name}"
-points = {0.points}
+name = "{name}"
+points = {points}
 
 
-@test_case(points={0.points})
-def test_answer({0.answer}):
+@test_case(points={points})
+def test_answer({answer}):
     from autograder import check
 
-    report = check("{0.name}", {0.answer})
+    report = check("{name}", {answer})
     assert report.score == report.max_score, str(report)
 """
 
 
-def configuration(exercise: Exercise, folder: Path) -> Path:
+def configuration(name: str, folder: Path) -> Path:
     """Write what otter-grader calls the autograder of an exercise."""
-    path = folder / f"{exercise.name}.zip"
+    path = folder / f"{name}.zip"
+    test = TEST.format(name=name, points=POINTS[name], answer=find_exercise(name).answer)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("otter_config.json", json.dumps({"lang": "python", "pdf": False}))
-        file.writestr(f"tests/{exercise.name}.py", TEST.format(exercise))
+        file.writestr(f"tests/{name}.py", test)
         file.writestr("files/", "")
     return path
 
@@ -50,16 +52,17 @@ def main(course: Path) -> None:
     os.environ["NBGRADER_EXECUTION"] = "autograde"  # notebooks train two steps, as in every automatic run
     earned: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
-        configurations = {exercise: configuration(exercise, Path(name)) for exercise in EXERCISES.values()}
+        configurations = {exercise: configuration(exercise, Path(name)) for exercise in POINTS}
+        notebooks = {exercise: name for name, book in SOLUTION.items() for exercise in graded({name: book})}
         for student in sorted((course / "submitted").iterdir()):
             for exercise, zipped in configurations.items():
-                (path,) = student.glob(f"*/{exercise.notebook}.ipynb")
+                (path,) = student.glob(f"*/{notebooks[exercise]}.ipynb")
                 notebook = nbformat.read(path, as_version=4)
                 notebook.cells = [c for c in notebook.cells if not c.metadata.get("nbgrader", {}).get("grade")]
                 changed = Path(name) / path.name
                 nbformat.write(notebook, changed)
                 found = grade_submission(str(changed), str(zipped), quiet=True)
-                earned.setdefault(student.name, {})[exercise.name] = float(found.total)
+                earned.setdefault(student.name, {})[exercise] = float(found.total)
     print(json.dumps(earned))
 
 

@@ -17,12 +17,7 @@ import nbformat
 
 ROOT = Path(__file__).parent.parent
 ASSIGNMENT = "multiview_vae"
-NOTEBOOKS = ("1_paired_dataset", "2_product_of_experts", "3_multiview_vae")
-CELLS = {  # grade_id of the cell a student fills -> its notebook
-    "PairedDataset": NOTEBOOKS[0],
-    "product_of_experts_answer": NOTEBOOKS[1],
-    "vae_loss_answer": NOTEBOOKS[2],
-}
+PAIRED, PRODUCT, MODEL = "1_paired_dataset", "2_product_of_experts", "3_multiview_vae"
 Submission = dict[str, Any]  # notebook name -> notebook, or text that is no notebook
 
 TEXTBOOK = """def product_of_experts(mu1, logvar1, mu2, logvar2):
@@ -52,6 +47,17 @@ SYNTAX_ERROR = """def product_of_experts(mu1, logvar1, mu2, logvar2)
 """
 
 
+def read(folder: Path) -> Submission:
+    """Return the notebooks of a folder."""
+    return {path.stem: nbformat.read(path, as_version=4) for path in sorted(folder.glob("*.ipynb"))}
+
+
+def graded(submission: Submission) -> dict[str, float]:
+    """Return the points of each code cell that is graded automatically, by grade_id."""
+    marks = [c.metadata.get("nbgrader", {}) for b in submission.values() for c in b.cells if c.cell_type == "code"]
+    return {mark["grade_id"]: float(mark["points"]) for mark in marks if mark.get("grade") and not mark["solution"]}
+
+
 def fill(submission: Submission, **answers: str | Callable[[str], str]) -> None:
     """Replace the student's cells of these grade_ids by a source, or by what a function makes of their source."""
     for grade_id, answer in answers.items():
@@ -61,7 +67,7 @@ def fill(submission: Submission, **answers: str | Callable[[str], str]) -> None:
 
 def find(submission: Submission, grade_id: str) -> Any:
     """Return the cell with that grade_id."""
-    cells = submission[CELLS[grade_id]].cells
+    cells = (cell for notebook in submission.values() for cell in notebook.cells)
     return next(cell for cell in cells if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id)
 
 
@@ -84,24 +90,33 @@ def untouched(submission: Submission) -> None:
 
 def delete_graded_cell(submission: Submission) -> None:
     """The student removed the locked cell with the check of notebook 1."""
-    notebook = submission[NOTEBOOKS[0]]
+    notebook = submission[PAIRED]
     notebook.cells = [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") != "paired_dataset"]
 
 
 def break_json(submission: Submission) -> None:
     """Half of notebook 3 was uploaded."""
-    text = nbformat.writes(submission[NOTEBOOKS[2]])
-    submission[NOTEBOOKS[2]] = text[: len(text) // 2]
+    text = nbformat.writes(submission[MODEL])
+    submission[MODEL] = text[: len(text) // 2]
 
 
-# Student -> (what is wrong with the submission, points expected for the three exercises).
-FULL = (12, 15, 15)
-CLASS: dict[str, tuple[Callable[[Submission], None], tuple[float, float, float]]] = {
-    "ada_full_marks": (lambda s: None, FULL),
-    "bao_textbook_product": (lambda s: fill(s, product_of_experts_answer=TEXTBOOK), (12, 14, 15)),
-    "cleo_averages": (lambda s: fill(s, product_of_experts_answer=AVERAGED), (12, 5, 15)),
-    "dev_side_by_side": (lambda s: fill(s, PairedDataset=SIDE_BY_SIDE), (4, 15, 15)),
-    "emil_kl_sign": (lambda s: fill(s, vae_loss_answer=replaced("kl = -0.5", "kl = 0.5")), (12, 15, 11)),
+SOLUTION = read(ROOT / "solutions" / ASSIGNMENT)
+POINTS = graded(SOLUTION)  # of each exercise
+NOTHING = dict.fromkeys(POINTS, 0.0)
+
+
+def nothing_in(notebook: str) -> dict[str, float]:
+    """Return 0 points for each exercise of a notebook."""
+    return dict.fromkeys(graded({notebook: SOLUTION[notebook]}), 0.0)
+
+
+# Student -> (what is wrong with the submission, points of the exercises that are not all right).
+CLASS: dict[str, tuple[Callable[[Submission], None], dict[str, float]]] = {
+    "ada_full_marks": (lambda s: None, {}),
+    "bao_textbook_product": (lambda s: fill(s, product_of_experts_answer=TEXTBOOK), {"product_of_experts": 14}),
+    "cleo_averages": (lambda s: fill(s, product_of_experts_answer=AVERAGED), {"product_of_experts": 5}),
+    "dev_side_by_side": (lambda s: fill(s, PairedDataset=SIDE_BY_SIDE), {"paired_dataset": 4}),
+    "emil_kl_sign": (lambda s: fill(s, vae_loss_answer=replaced("kl = -0.5", "kl = 0.5")), {"vae_loss": 11}),
     "fay_beta_everywhere": (
         lambda s: fill(
             s,
@@ -109,18 +124,18 @@ CLASS: dict[str, tuple[Callable[[Submission], None], tuple[float, float, float]]
                 "recon_mnist + svhn_weight * recon_svhn + beta * kl,", "beta * (recon_mnist + recon_svhn + kl),"
             ),
         ),
-        (12, 15, 12),
+        {"vae_loss": 12},
     ),
-    "gus_untouched": (untouched, (0, 0, 0)),
-    "hana_syntax_error": (lambda s: fill(s, product_of_experts_answer=SYNTAX_ERROR), (12, 0, 15)),
-    "ivo_endless_loop": (lambda s: fill(s, product_of_experts_answer=ENDLESS), (12, 0, 15)),
+    "gus_untouched": (untouched, NOTHING),
+    "hana_syntax_error": (lambda s: fill(s, product_of_experts_answer=SYNTAX_ERROR), {"product_of_experts": 0}),
+    "ivo_endless_loop": (lambda s: fill(s, product_of_experts_answer=ENDLESS), {"product_of_experts": 0}),
     "june_exits": (
         lambda s: fill(s, vae_loss_answer=replaced("    given =", "    import sys\n    sys.exit()\n    given =")),
-        (12, 15, 0),
+        {"vae_loss": 0},
     ),
-    "kofi_deleted_cell": (delete_graded_cell, FULL),
-    "lea_no_notebook": (lambda s: s.pop(NOTEBOOKS[1]), (12, 0, 15)),
-    "mats_broken_json": (break_json, (12, 15, 0)),
+    "kofi_deleted_cell": (delete_graded_cell, {}),
+    "lea_no_notebook": (lambda s: s.pop(PRODUCT), nothing_in(PRODUCT)),
+    "mats_broken_json": (break_json, nothing_in(MODEL)),
     "nina_prints_and_warns": (
         lambda s: fill(
             s,
@@ -130,27 +145,24 @@ CLASS: dict[str, tuple[Callable[[Submission], None], tuple[float, float, float]]
                 "    warnings.warn('careful')\n    log_precision =",
             ),
         ),
-        FULL,
+        {},
     ),
     "omar_wrong_name": (
         lambda s: fill(s, PairedDataset=replaced("class PairedDataset(Dataset)", "class PairDataset(Dataset)")),
-        (0, 15, 15),
+        {"paired_dataset": 0},
     ),
-    "pia_nothing": (lambda s: s.clear(), (0, 0, 0)),
+    "pia_nothing": (lambda s: s.clear(), NOTHING),
 }
-EXPECTED = {student: points for student, (_, points) in CLASS.items()}
-
-
-def read(folder: Path) -> Submission:
-    """Return the three notebooks of a folder."""
-    return {name: nbformat.read(folder / f"{name}.ipynb", as_version=4) for name in NOTEBOOKS}
+EXPECTED = {student: POINTS | points for student, (_, points) in CLASS.items()}
 
 
 def solved() -> Submission:
     """Return the release with the solutions' answers filled in, as a student would hand it in."""
-    submission, solutions = read(ROOT / "assignments" / ASSIGNMENT), read(ROOT / "solutions" / ASSIGNMENT)
-    for grade_id in CELLS:
-        find(submission, grade_id).source = find(solutions, grade_id).source
+    submission = read(ROOT / "assignments" / ASSIGNMENT)
+    for cell in (cell for notebook in submission.values() for cell in notebook.cells):
+        marks = cell.metadata.get("nbgrader", {})
+        if cell.cell_type == "code" and marks.get("solution"):
+            cell.source = find(SOLUTION, marks["grade_id"]).source
     return submission
 
 

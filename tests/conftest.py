@@ -1,12 +1,15 @@
 """What several tests share."""
 
-import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from autograder import kernel
+import nbformat
+
+from autograder.assignments import known_assignments
+from autograder.notebooks.release import graded_cells_of
+from autograder.remote import kernel, protocol
 
 # The notebooks that tests run take a single training step, on data that needs no download.
 os.environ["LAB_STEPS"] = "1"
@@ -16,12 +19,24 @@ ROOT = Path(__file__).parent.parent
 SOLUTIONS = ROOT / "solutions" / "multiview_vae"
 RELEASE = ROOT / "assignments" / "multiview_vae"
 
+ASSIGNMENT = known_assignments(ROOT)["multiview_vae"]
+EXERCISES = ASSIGNMENT.exercises
+# The graded cells of the release by name, in its order.
+CELLS = {
+    cell.name: cell
+    for path in sorted(RELEASE.glob("*.ipynb"))
+    for cell in graded_cells_of(nbformat.read(path, as_version=4), path.stem)
+}
+MOST = sum(cell.points for cell in CELLS.values())
 
-def asking(namespace):
+
+def asking(namespace, assignment=ASSIGNMENT):
     """Return an `ask` for a `KernelAnswer`: what a kernel with these names would reply, as text each way."""
+    kernel.prepare(assignment.values)
 
     def ask(request, seconds):
         with patch.object(kernel, "get_ipython", lambda: SimpleNamespace(user_ns=namespace)):
-            return json.loads(kernel.serve(json.dumps(request))._repr_mimebundle_()[kernel.MIME])
+            shown = kernel.serve(protocol.to_json(request))._repr_mimebundle_()
+        return protocol.reply_from(shown[kernel.MIME])
 
     return ask

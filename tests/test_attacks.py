@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from autograder import assignments
+from autograder.classroom.course import Course
+from autograder.classroom.scheduling import grade
 from autograder.confinement.layers import Confinement
-from autograder.course import Course
-from autograder.exercises import EXERCISES
-from tests import attacks
-from tests.attacks import ATTACKS, BYSTANDER
-from tests.conftest import ROOT
+from tests.attacks import ATTACKS, making
+from tests.attacks.common import BYSTANDER, SECRET
+from tests.conftest import MOST, ROOT
 from tests.test_course import nbgrader
 
 # Bounds at which an attack ends soon; the mechanisms are those of every day.
@@ -20,7 +21,7 @@ c.ConfinedProvisioner.limits = {
     "memory": 2 << 30, "scratch": 64 << 20, "file_size": 32 << 20, "output": 16 << 20, "files": 2000, "wall": 60,
 }
 """
-SECONDS = 3  # for one call of an answer, as in the table of exercises
+SECONDS = 3  # for one call of an answer; exercises allow more
 
 
 @pytest.fixture(scope="module")
@@ -33,30 +34,34 @@ def attacked(tmp_path_factory):
         shutil.copytree(ROOT / name, course / name, ignore=shutil.ignore_patterns("__pycache__"))
     (course / "nbgrader_config.py").write_text((ROOT / "nbgrader_config.py").read_text() + BOUNDS)
     nbgrader(course, "generate_assignment", "multiview_vae")
-    attacks.make_canary(course)
-    attacks.make_bystander(course / "submitted", course)
-    attacks.make_attackers(course / "submitted", course)
-    quick = {name: replace(exercise, seconds=SECONDS, total_seconds=20) for name, exercise in EXERCISES.items()}
-    with pytest.MonkeyPatch.context() as patch, attacks.Neighbour(course):
-        patch.setattr("autograder.execute.EXERCISES", quick)
-        patch.setenv(attacks.SECRET, "nobody's business")
+    making.make_canary(course)
+    making.make_bystander(course / "submitted", course)
+    making.make_attackers(course / "submitted", course)
+
+    def quick(path, read=assignments._exercise):
+        exercise = read(path)
+        return exercise and replace(exercise, seconds=SECONDS, total_seconds=20)
+
+    with pytest.MonkeyPatch.context() as patch, making.Neighbour(course):
+        patch.setattr(assignments, "_exercise", quick)
+        patch.setenv(SECRET, "nobody's business")
         grader = Course(course, "multiview_vae")
-        assert grader.grade(BYSTANDER).points == 42
+        assert grade(grader, BYSTANDER).points == MOST
         yield course, grader
 
 
 @pytest.mark.parametrize("student", ATTACKS)
 def test_an_attack_gains_nothing_learns_nothing_and_harms_nobody(attacked, student):
     (course, grader), attack = attacked, ATTACKS[student]
-    before = attacks.snapshot(course)
-    outcomes = {outcome.exercise: outcome for outcome in grader.grade(student).outcomes}
+    before = making.snapshot(course)
+    outcomes = {outcome.exercise: outcome for outcome in grade(grader, student).outcomes}
     outcome = outcomes[attack.exercise]
     assert outcome.points <= attack.points, outcome
     assert outcome.status in attack.status, outcome
     assert outcome.reasons or outcome.status == "passed"
-    assert attacks.learned(course, student) == []
-    assert attacks.took(course, student) == []
-    assert attacks.harm(course, before) == []
+    assert making.learned(course, student) == []
+    assert making.took(course, student) == []
+    assert making.harm(course, before) == []
 
 
 def test_the_class_is_large_and_of_all_kinds():

@@ -1,32 +1,15 @@
 """What the measuring scripts write, and that they see wrong points; the measuring itself is not for tests."""
 
-import importlib
 import subprocess
 import sys
 from argparse import Namespace
 
 import pytest
 
-from tests.conftest import ROOT
+from benchmarks import ablation, grading, training
 
 
-@pytest.fixture
-def benchmark(monkeypatch):
-    """A function that imports a benchmark."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in ("grading", "stock", "training", "original", "ablation"):
-        if name not in before:
-            sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def grading(benchmark):
-    return benchmark("grading")
-
-
-def test_the_page_says_how_many_times_faster(grading, tmp_path):
+def test_the_page_says_how_many_times_faster(tmp_path):
     rows = {
         "stock": {"wall": 30.0, "cpu": 31.0, "start": 1.0, "faults": 1},
         "one_job": {"wall": 3.0, "cpu": 3.0, "start": 15.0, "faults": 0},
@@ -41,7 +24,7 @@ def test_the_page_says_how_many_times_faster(grading, tmp_path):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_memory_is_that_of_a_child_and_its_children(grading, monkeypatch, tmp_path):
+def test_memory_is_that_of_a_child_and_its_children(monkeypatch, tmp_path):
     monkeypatch.setattr(grading, "PAUSE", 0.1)
     hold = "b = bytearray(%d << 20); b[::4096] = bytes(len(b[::4096])); import time; time.sleep(2)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold % 60!r}])"
@@ -56,7 +39,7 @@ def test_memory_is_that_of_a_child_and_its_children(grading, monkeypatch, tmp_pa
 
 
 @pytest.mark.parametrize("wrong", [{"product_of_experts": 14.0}, {}])
-def test_wrong_points_of_otter_are_seen(grading, tmp_path, wrong):
+def test_wrong_points_of_otter_are_seen(tmp_path, wrong):
     # 41 of 42 points: one exercise is not all right, and earns nothing there.
     (tmp_path / "submitted" / "bao_textbook_product-003").mkdir(parents=True)
     right = {"paired_dataset": 12.0, "product_of_experts": 0.0, "vae_loss": 15.0}
@@ -68,18 +51,16 @@ def test_wrong_points_of_otter_are_seen(grading, tmp_path, wrong):
     assert found({"bao_textbook_product-003": {**right, **wrong}} if wrong else {}) == ["bao_textbook_product-003"]
 
 
-def test_the_page_of_training_gives_ratios_and_when_an_elbo_was_reached(benchmark):
-    training = benchmark("training")
+def test_the_page_of_training_gives_ratios_and_when_an_elbo_was_reached():
     measured = {"original": [(4.0, -900.0), (8.0, -600.0)], "ours": [(2.0, -950.0), (4.0, -700.0)]}
     rates = {"original": 480.0, "ours": 960.0}
     text = training.report(measured, rates, Namespace(steps=60, threads=1, compile=False, elbo=-650.0))
     assert "| a loop like the original lab's | 480 | 2.00 | 4.0 | 4.0 | 8.0 | -600 |" in text
     assert "| the notebook | 960 | 1.00 | 2.0 | 2.0 | not reached | -700 |" in text
-    assert "training.py --steps 60 --threads 1 --docs" in text
+    assert "benchmarks.training --steps 60 --threads 1 --docs" in text
 
 
-def test_the_page_of_the_ablation_has_mean_and_spread(benchmark, tmp_path):
-    ablation = benchmark("ablation")
+def test_the_page_of_the_ablation_has_mean_and_spread(tmp_path):
     metrics = dict.fromkeys((*ablation.METRICS, *ablation.REBUILT, "linear_probe", "seconds", "processor_seconds"), 0.5)
     where = {"judges": {"mnist": 0.99, "svhn": 1.0}, "torch": "2", "device": "cpu", "threads": 1}
     runs = {f"a row | 8 epochs | seed {seed}": {**metrics, "joint": 0.2 * seed, **where} for seed in range(3)}

@@ -1,16 +1,17 @@
 """Right answers earn everything; wrong answers lose points and hear why; wherever the answer lives."""
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from autograder import check
-from autograder.exercises import EXERCISES, Exercise
-from autograder.grading import run_checks
-from autograder.remote import KernelAnswer
-from tests.conftest import asking
+from autograder.assignments import AssignmentError
+from autograder.checking.running import run_checks
+from autograder.remote.stand_in import KernelAnswer
+from tests.conftest import CELLS, EXERCISES, asking
 
 ANSWERS = {name: importlib.import_module(f"tests.answers.{name}") for name in EXERCISES}
 
@@ -40,7 +41,7 @@ def judge(exercise, answer, seed):
 @pytest.mark.parametrize("seed", [0, None])
 def test_right_answers_earn_everything(exercise, answer, seed):
     report = judge(exercise, answer, seed)
-    assert report.score == report.max_score == EXERCISES[exercise].points, str(report)
+    assert report.score == report.max_score == CELLS[exercise].points, str(report)
     assert {result.status for result in report.results} == {"passed"}
 
 
@@ -174,6 +175,7 @@ def test_there_are_enough_answers(exercise):
 def test_a_run_that_finds_no_check_is_an_error_and_no_perfect_report(tmp_path, monkeypatch):
     empty = tmp_path / "empty.py"
     empty.write_text("")
-    monkeypatch.setattr(Exercise, "checks", empty)
-    with pytest.raises(RuntimeError, match=r"no check in .*empty\.py.*NO_TESTS_COLLECTED"):
+    nothing = replace(EXERCISES["vae_loss"], checks=empty)
+    monkeypatch.setattr("autograder.checking.running.find_exercise", lambda name: nothing)
+    with pytest.raises(AssignmentError, match=r"no check in .*empty\.py.*NO_TESTS_COLLECTED"):
         check("vae_loss", lambda *parts: None)

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.course import Course, CourseError
-from autograder.exercises import EXERCISES
+from autograder.classroom.course import Course, CourseError
+from autograder.classroom.scheduling import grade
 from examples.make_class import CLASS, EXPECTED
 from lab_utils import load_definition
-from tests.conftest import RELEASE, ROOT, SOLUTIONS
+from tests.conftest import CELLS, EXERCISES, RELEASE, ROOT, SOLUTIONS
 
 BIN = Path(sys.executable).parent
 NOTEBOOKS = sorted(path.name for path in SOLUTIONS.glob("*.ipynb"))
@@ -95,14 +95,11 @@ def test_no_solution_survives_in_the_release(name):
     assert all(not cell.get("outputs") for cell in cells(RELEASE / name))
 
 
-@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lambda exercise: exercise.name)
-def test_notebook_and_table_agree_on_the_points(exercise):
-    graded_cell = nbgrader_cells(SOLUTIONS / f"{exercise.notebook}.ipynb")[exercise.name]
-    assert graded_cell.metadata.nbgrader.points == exercise.points
-    assert graded_cell.metadata.nbgrader.locked
-    assert graded_cell.source == f'check("{exercise.name}", {exercise.answer})'
-    title = cells(SOLUTIONS / f"{exercise.notebook}.ipynb")[0].source
-    assert f"| `{exercise.answer}` | {exercise.points} |" in title
+@pytest.mark.parametrize("name", CELLS)
+def test_the_title_of_a_notebook_gives_the_points_of_its_exercise(name):
+    assert nbgrader_cells(SOLUTIONS / f"{CELLS[name].notebook}.ipynb")[name].metadata.nbgrader.locked
+    title = cells(SOLUTIONS / f"{CELLS[name].notebook}.ipynb")[0].source
+    assert f"| `{EXERCISES[name].answer}` | {CELLS[name].points:g} |" in title
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -125,13 +122,13 @@ def test_the_class_earns_what_is_expected(graded):
     with Gradebook(f"sqlite:///{graded}/gradebook.db", "multiview-vae-lab") as gradebook:
         for submission in gradebook.assignment_submissions("multiview_vae"):
             grades = {grade.name: grade.score for notebook in submission.notebooks for grade in notebook.grades}
-            scores[submission.student.id] = tuple(grades[name] or 0.0 for name in EXERCISES)
+            scores[submission.student.id] = {name: grades[name] or 0.0 for name in CELLS}
     # Without a notebook, stock nbgrader does not see the student at all.
     assert scores == {student: points for student, points in EXPECTED.items() if student != "pia_nothing"}
     nbgrader(graded, "export")
     with (graded / "grades.csv").open() as file:
         exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert exported == {student: sum(points) for student, points in scores.items()}
+    assert exported == {student: sum(points.values()) for student, points in scores.items()}
 
 
 def test_our_command_gives_the_same_scores_and_a_reason_for_each_lost_point(graded, tmp_path):
@@ -141,7 +138,7 @@ def test_our_command_gives_the_same_scores_and_a_reason_for_each_lost_point(grad
         command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", "--student", student, "--json", out]
         shown = subprocess.run(command, cwd=graded, capture_output=True, text=True, check=True).stdout
         (entry,) = json.loads(out.read_text())
-        assert tuple(outcome["points"] for outcome in entry["outcomes"]) == EXPECTED[student]
+        assert {outcome["exercise"]: outcome["points"] for outcome in entry["outcomes"]} == EXPECTED[student]
         for outcome in entry["outcomes"]:
             assert bool(outcome["reasons"]) == (outcome["points"] < outcome["max_points"]), student
             assert all(reason in shown for reason in outcome["reasons"])
@@ -165,7 +162,7 @@ def test_a_notebook_that_is_broken_later_keeps_no_stale_score_and_spares_its_nei
     whole = notebook.read_text()
     notebook.write_text(whole[:500])
     try:
-        outcomes = Course(graded, "multiview_vae").grade("bao_textbook_product").outcomes
+        outcomes = grade(Course(graded, "multiview_vae"), "bao_textbook_product").outcomes
     finally:
         notebook.write_text(whole)
     assert [outcome.points for outcome in outcomes] == [12, 0, 15]
@@ -182,8 +179,8 @@ def test_a_regrade_that_fails_replaces_the_old_score_and_keeps_what_was_graded_b
     with Gradebook(f"sqlite:///{graded}/gradebook.db", "multiview-vae-lab") as gradebook:
         by_hand(gradebook).manual_score = 2.5
         gradebook.db.commit()
-    monkeypatch.setattr("autograder.execute.ExecuteOutside.preprocess", fail)
-    outcomes = Course(graded, "multiview_vae").grade("ada_full_marks", force=True).outcomes
+    monkeypatch.setattr("autograder.notebooks.execute.ExecuteOutside.preprocess", fail)
+    outcomes = grade(Course(graded, "multiview_vae"), "ada_full_marks", force=True).outcomes
     assert {(outcome.points, outcome.status) for outcome in outcomes} == {(0, "error")}
     assert "nbgrader stopped at this submission: OSError: no space left" in outcomes[0].reasons[0]
     with Gradebook(f"sqlite:///{graded}/gradebook.db", "multiview-vae-lab") as gradebook:
@@ -191,7 +188,7 @@ def test_a_regrade_that_fails_replaces_the_old_score_and_keeps_what_was_graded_b
 
 
 def test_a_seed_repeats_a_run(graded):
-    seeds = {o.seed for o in Course(graded, "multiview_vae", seed=5).grade("cleo_averages", force=True).outcomes}
+    seeds = {o.seed for o in grade(Course(graded, "multiview_vae", seed=5), "cleo_averages", force=True).outcomes}
     assert seeds == {5}
 
 
@@ -213,7 +210,7 @@ def test_the_button_of_formgrader_gives_the_same_scores(graded):
     with Gradebook(f"sqlite:///{graded}/gradebook.db", "multiview-vae-lab") as gradebook:
         submission = gradebook.find_submission("multiview_vae", "emil_kl_sign")
         grades = {grade.name: grade.auto_score for notebook in submission.notebooks for grade in notebook.grades}
-    assert tuple(grades[name] for name in EXERCISES) == EXPECTED["emil_kl_sign"]
+    assert {name: grades[name] for name in CELLS} == EXPECTED["emil_kl_sign"]
 
 
 def free_port():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lab_utils import figures
-from lab_utils.training import stack_pairs
+from lab_utils.batches import stack_pairs
 from tests.test_metrics import JUDGES, Toy, toy_pairs
 
 

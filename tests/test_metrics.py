@@ -9,9 +9,8 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from lab_utils import load_views
 from lab_utils.data import hold_out
+from lab_utils.judges import Judge, Judges, load_judges
 from lab_utils.metrics import (
-    Judge,
-    Judges,
     LabelledPairs,
     active_dimensions,
     coherence,
@@ -21,7 +20,6 @@ from lab_utils.metrics import (
     evaluate,
     joint_coherence,
     linear_probe,
-    load_judges,
     posteriors,
 )
 

@@ -4,8 +4,8 @@ import nbformat
 import pytest
 
 from lab_utils import load_definition
-from lab_utils.notebooks import NotebookError
-from lab_utils.training import training_length
+from lab_utils.automatic import training_length
+from lab_utils.definitions import NotebookError
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder import references
-from autograder.references import derive
+from autograder.multiview_vae import references
+from autograder.multiview_vae.references import derive
 from lab_utils import load_definition
 from tests.conftest import SOLUTIONS
 

@@ -7,7 +7,7 @@ import os
 import nbformat
 import pytest
 
-from autograder.submission import LEFT_OUT, MOST_BYTES, STATE, graded_form, put_aside
+from autograder.notebooks.repair import LEFT_OUT, MOST_BYTES, STATE, graded_form, put_aside
 from tests.conftest import RELEASE
 
 NAME = "2_product_of_experts.ipynb"

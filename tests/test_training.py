@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from lab_utils import load_definition, load_views
+from lab_utils.batches import PairBatches
+from lab_utils.checkpoints import Checkpoint, CheckpointError
 from lab_utils.data import MnistView, SvhnView, Views, hold_out
-from lab_utils.training import Checkpoint, CheckpointError, DivergenceError, PairBatches, autocast, finite
+from lab_utils.training import DivergenceError, autocast, finite
 from tests.conftest import ROOT, SOLUTIONS
 
 PairedDataset = load_definition(SOLUTIONS / "1_paired_dataset.ipynb", "PairedDataset")
@@ -79,7 +81,8 @@ from functools import partial
 from pathlib import Path
 import torch
 from lab_utils import load_definition, load_views
-from lab_utils.training import Checkpoint, PairBatches
+from lab_utils.batches import PairBatches
+from lab_utils.checkpoints import Checkpoint
 
 solutions, path, stop = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 PairedDataset = load_definition(solutions / "1_paired_dataset.ipynb", "PairedDataset")

@@ -139,7 +139,7 @@ def test_nothing_of_the_graders_is_in_a_fork(start, monkeypatch):
         import gc, os, sys
         print(dict(os.environ), [o for o in os.listdir("/proc/self/fd")])
         print(("FOU" + "ND") * any("hunter" + "2" in o for o in gc.get_objects() if isinstance(o, str)))
-        print([name for name in sys.modules if name.startswith(("autograder.checks", "autograder.references"))])
+        print([name for name in sys.modules if name.startswith(("autograder.multiview_vae",))])
         for place in ("/proc/1/environ", "/proc/self/environ", f"/proc/{os.getppid()}/environ"):
             try: print(("FOU" + "ND") * ("hunter" + "2" in open(place).read()))
             except OSError: pass

@@ -1,20 +1,23 @@
 """What travels between grader and kernel: values come back as they were, and nothing else comes at all."""
 
 import json
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.answers import AnswerError, LabelledImages
-from autograder.checks.diagnosis import describe
-from autograder.exercises import EXERCISES, Exercise
-from autograder.grading import run_checks
-from autograder.remote import KernelAnswer
-from autograder.wire import MOST_BYTES, WireError, decode, encode
-from tests.conftest import asking
+from autograder.checking.answers import AnswerError
+from autograder.checking.diagnosis import describe
+from autograder.checking.running import run_checks
+from autograder.multiview_vae.values import LabelledImages
+from autograder.remote import protocol
+from autograder.remote.stand_in import KernelAnswer
+from autograder.remote.wire import MOST_BYTES, WireError, decode, encode
+from tests.conftest import EXERCISES, asking
 
 
 def there_and_back(value):
@@ -53,15 +56,24 @@ def test_plain_values_come_back(value):
         assert type(there_and_back(value)) is type(value)
 
 
-def test_arrays_and_datasets_come_back():
+def test_arrays_come_back():
     array = np.arange(6, dtype=np.int16).reshape(2, 3)
     assert np.array_equal(there_and_back(array), array)
     assert there_and_back(np.float32(0.5)).dtype == np.float32
-    for attribute in ("targets", "labels"):
-        images = there_and_back(LabelledImages(torch.rand(3, 1, 2, 2), [5, 0, 4], attribute))
-        assert list(getattr(images, attribute)) == [5, 0, 4]
+
+
+@pytest.mark.parametrize("attribute", ["targets", "labels"])
+def test_values_of_the_assignments_own_reach_a_kernel_and_never_come_back(attribute):
+    def answer(images):
         assert not hasattr(images, {"targets": "labels", "labels": "targets"}[attribute])
-        assert images[2][1] == 4
+        return getattr(images, attribute), images[2][1], type(images).__name__, images
+
+    given = LabelledImages(torch.rand(3, 1, 2, 2), [5, 0, 4], attribute)
+    labels, last, name, back = remote(answer)(given)
+    assert (list(labels), last, name) == ([5, 0, 4], 4, "LabelledImages")
+    assert type(back) is not LabelledImages
+    assert describe(back) == "an object of type LabelledImages"
+    assert not hasattr(back, attribute)
 
 
 class Equal:
@@ -105,7 +117,8 @@ def test_what_is_no_data_is_carried_by_name(value, described):
         {"list": [{}] * 3},
         {"list": [None] * 20_000},
         {"dict": [[1]]},
-        {"images": {"float": "0x1p0"}, "labels": [1], "attribute": "labels"},
+        {"tensor": "float32", "shape": [1], "data": "AAAAAA==", "mark": {"number": "x"}},
+        {"tensor": "float32", "shape": [1], "data": "AAAAAA==", "mark": 3},
     ],
     ids=str,
 )
@@ -126,7 +139,7 @@ def test_deep_nesting_is_refused():
 
 
 def test_nothing_large_is_made_before_it_is_refused(monkeypatch):
-    monkeypatch.setattr("autograder.wire.np.frombuffer", lambda *a: pytest.fail("read"))
+    monkeypatch.setattr("autograder.remote.wire.np.frombuffer", lambda *a: pytest.fail("read"))
     with pytest.raises(WireError):
         decode({"tensor": "uint8", "shape": [MOST_BYTES + 1], "data": "A"})
 
@@ -152,6 +165,18 @@ def test_gradients_and_writes_into_the_inputs_come_back():
     (result.sum() * 2).backward()
     assert torch.equal(one.grad, torch.tensor([40.0, 60.0]))
     assert torch.equal(two.grad, torch.full((2,), 2.0))
+
+
+def test_writes_into_an_array_come_back_and_its_result_has_no_gradient():
+    def answer(x, y):
+        x += 1
+        return x * y
+
+    x, y = np.array([1.0, np.nan]), np.ones(2, dtype=np.int64)
+    result = remote(answer)(x, y)
+    assert np.array_equal(x, [2.0, np.nan], equal_nan=True)
+    assert np.array_equal(y, [1, 1])
+    assert np.array_equal(result, x, equal_nan=True)
 
 
 def test_an_unused_input_has_no_gradient():
@@ -183,12 +208,16 @@ def test_what_is_no_answer_has_a_status(namespace, status, message):
 @pytest.mark.parametrize(
     "reply",
     [
-        *({}, {"value": 1}, {"value": None}, {"value": {"tensor": "float32"}, "call": 0, "changed": {}}),
-        {"value": {"list": []}, "call": 0, "changed": {"7": {"float": "0x1p0"}}},
-        {"value": {"list": []}, "call": 0, "changed": []},
-        {"instance": {}, "value": 1},
-        {"error": {"a": 1}},
+        protocol.Returned(1),
+        protocol.Returned(None),
+        protocol.Constructed(7),
+        protocol.Called({"tensor": "float32"}, 0, {}),
+        protocol.Called({"list": []}, 0, {7: {"float": "0x1p0"}}),
+        protocol.Called({"list": []}, 0, {-1: {"float": "0x1p0"}}),
+        protocol.Gradients({}),
+        protocol.NoGradients(""),
     ],
+    ids=str,
 )
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lambda exercise: exercise.name)
 def test_a_forged_reply_earns_nothing_and_stops_nothing(reply, exercise):
@@ -198,15 +227,57 @@ def test_a_forged_reply_earns_nothing_and_stops_nothing(reply, exercise):
     assert "The check could not judge" not in str(report)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "[]",
+            "{}",
+            "null",
+            '{"type": "Nothing"}',
+            '{"type": "Returned"}',
+            '{"type": "Constructed", "instance": {}}',
+        ),
+        *('{"type": "Called", "value": 1, "call": 0, "changed": []}', '{"type": "Failed", "error": {"a": 1}}'),
+        *('{"type": "Failed", "error": "\\ud800"}', "[" * 100_000, '{"type": "Returned", "value": NaN}'),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_what_is_no_reply_is_refused(text):
+    with pytest.raises((msgspec.MsgspecError, RecursionError)):
+        protocol.reply_from(text)
+
+
+def test_messages_come_back():
+    request = protocol.Backward("f", 3, {0: encode(1.5)})
+    assert protocol.request_from(protocol.to_json(request)) == request
+    for reply in (protocol.Missing(), protocol.Called(encode([1]), 2, {1: None}), protocol.Failed("ValueError: λ")):
+        assert protocol.reply_from(protocol.to_json(reply)) == reply
+
+
 @pytest.mark.parametrize("length", [-1, 2**40, 1.5, "3", None, True])
 def test_a_lying_length_is_an_error(length):
-    answer = KernelAnswer(POE, lambda request, seconds: {"instance": 0, "value": encode(length)})
+    answer = KernelAnswer(PAIRED, lying(length))
     with pytest.raises(AnswerError, match="cannot be read"):
         len(answer())
 
 
+PAIRED = EXERCISES["paired_dataset"]
+
+
+def lying(value):
+    """Return an `ask` for a kernel that makes an object, and gives this value whatever it is asked for."""
+
+    def ask(request, seconds):
+        made = isinstance(request, protocol.Construct)
+        return protocol.Constructed(0) if made else protocol.Returned(encode(value))
+
+    return ask
+
+
 def test_a_short_list_of_items_is_an_error():
-    answer = KernelAnswer(POE, lambda request, seconds: {"instance": 0, "value": encode([1, 2])})
+    answer = KernelAnswer(PAIRED, lying([1, 2]))
     with pytest.raises(AnswerError, match="cannot be read"):
         answer().take([0, 1, 2])
 
@@ -226,6 +297,6 @@ def test_after_a_call_that_did_not_end_none_is_made(status):
 
 
 def test_calls_that_are_slow_each_end_together():
-    slow = Exercise("product_of_experts", "product_of_experts", "2", points=15, seconds=10, total_seconds=0.0)
+    slow = replace(POE, total_seconds=0.0)
     with pytest.raises(AnswerError, match="All calls of product_of_experts together took too long"):
         remote(lambda: 1, slow)()

@@ -12,7 +12,9 @@ from typing import Any
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Bool, Dict, List, Unicode
+from traitlets.utils.importstring import import_item
 
+from autograder.assignments import installed_assignments
 from autograder.confinement import scratch
 from autograder.confinement.guard import Guard, Process
 from autograder.confinement.layers import LINUX, MECHANISMS, Confinement, Limits, obstacles
@@ -33,6 +35,11 @@ def _warm(modules: tuple[str, ...], keep: tuple[str, ...]) -> Warm:
     return warm
 
 
+@functools.cache
+def _folder(function: str) -> str:
+    return str(import_item(function)())
+
+
 class ConfinedProvisioner(LocalProvisioner):
     """Starts a kernel in a private copy of its folder, behind every layer that the machine offers."""
 
@@ -40,10 +47,15 @@ class ConfinedProvisioner(LocalProvisioner):
     readable = List(Unicode(), help="Folders a kernel may read beside Python, the system and this package.").tag(
         config=True
     )
+    folders = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="Environment variable -> dotted name of a function that makes a folder for all kernels and returns it. It "
+        "is called once, before the first kernel starts; kernels may read the folder, and the variable names it.",
+    ).tag(config=True)
     hidden = List(
         Unicode(),
-        [str(PACKAGE / "checks"), str(PACKAGE / "references")],
-        help="What stays out of sight even inside a readable folder.",
+        help="What stays out of sight even inside a readable folder, beside the checks of installed packages.",
     ).tag(config=True)
     keep = List(Unicode(), help="Environment variables a kernel may see.").tag(config=True)
     environment = Dict(help="Environment variables that kernels are given.").tag(config=True)
@@ -66,10 +78,15 @@ class ConfinedProvisioner(LocalProvisioner):
     @property
     def confinement(self) -> Confinement:
         """What keeps a kernel of this provisioner in, as configured."""
-        readable = (str(PACKAGE), *self.readable)
+        readable = (str(PACKAGE), *self.readable, *self._made().values())
+        hidden = (*self.hidden, *(str(assignment.folder) for assignment in installed_assignments().values()))
         # A fork cannot enter bubblewrap, which is a program.
         mechanisms = [name for name in self.mechanisms if not (self.forks and name == "bubblewrap")]
-        return Confinement(Limits(**self.limits), readable, tuple(self.hidden), tuple(mechanisms))
+        return Confinement(Limits(**self.limits), readable, hidden, tuple(mechanisms))
+
+    def _made(self) -> dict[str, str]:
+        """The folders that all kernels share, by environment variable."""
+        return {variable: _folder(function) for variable, function in self.folders.items()}
 
     @property
     def reason(self) -> str | None:
@@ -127,7 +144,7 @@ class ConfinedProvisioner(LocalProvisioner):
         plan = walls.plan([str(work), str(home), str(ipc)], [str(connection)])
         if plan.uid is not None:
             scratch.give(plan.uid, connection, work, home, ipc)
-        env = scratch.environment(home, self.keep, {**self.kernel_spec.env, **self.environment})
+        env = scratch.environment(home, self.keep, {**self.kernel_spec.env, **self._made(), **self.environment})
         shared_as = None
         if LINUX and plan.supervise and not plan.unshare:
             shared_as = os.getuid() if plan.uid is None else plan.uid

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from autograder.confinement import CONFINED
 from autograder.confinement.layers import Limits
 
 _KEPT = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -26,6 +27,7 @@ def environment(home: Path, keep: Iterable[str] = (), extra: Mapping[str, str] |
         "PATH": os.pathsep.join([str(scripts), os.defpath]),
         "HOME": str(home),
         "USER": "student",
+        CONFINED: "yes",
         "TMPDIR": str(home / "tmp"),
         "MPLCONFIGDIR": str(home / ".matplotlib"),
         **(extra or {}),

@@ -1,0 +1,145 @@
+"""Answers as the checks see them: something to call that either returns a result or raises `AnswerError`."""
+
+import linecache
+import signal
+import sysconfig
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from autograder.assignments import Exercise
+from autograder.checking.report import Status
+
+# Folders whose lines are not the student's: this package, installed packages, the standard library.
+_NOT_THEIRS = [
+    Path(__file__).parent.parent,
+    *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")),
+]
+
+
+class AnswerError(Exception):
+    """A call of the answer did not end with a result."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status: Status = status
+
+
+class _TimeUp(BaseException):
+    """Not an Exception, so that an answer's own `except Exception` cannot swallow it."""
+
+
+class AnswerObject(Protocol):
+    """What an answer that constructs has made: it is asked for its length and its items."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+    def take(self, indices: Iterable[int], /) -> list[Any]:
+        """Return the items at these indices: one call, however many there are."""
+        ...
+
+
+class Answer(Protocol):
+    """A student's function or class as a check calls it, in this process or in another.
+
+    A call returns what the student's code returned, an `AnswerObject` if the exercise constructs. Raises `AnswerError`
+    where the student's own code does not end with a result.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class LocalAnswer:
+    """A student's function or class in this process: exceptions and endless loops end as `AnswerError`."""
+
+    def __init__(self, exercise: Exercise, answer: object) -> None:
+        self._exercise = exercise
+        self._answer = answer
+        self._timed_out = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not callable(self._answer):
+            raise AnswerError("error", not_callable(self._exercise.answer, self._answer))
+        result = self._guard(self._answer, *args, **kwargs)
+        return _LocalObject(result, self._guard) if self._exercise.constructs else result
+
+    def _guard(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        name, seconds = self._exercise.answer, self._exercise.seconds
+        if self._timed_out:
+            raise AnswerError("timeout", f"Not run: an earlier call of {name} took longer than {seconds:g} s.")
+        try:
+            with _time_limit(seconds):
+                return call(*args, **kwargs)
+        except _TimeUp:
+            self._timed_out = True
+            message = f"A call of {name} took longer than {seconds:g} s. Is there a loop that never ends?"
+            raise AnswerError("timeout", message) from None
+        except (Exception, SystemExit) as error:
+            raise AnswerError("error", explain(name, error, self._exercise.checks.parent)) from None
+
+
+class _LocalObject:
+    """An instance of a student's class, guarded call by call."""
+
+    def __init__(self, instance: Any, guard: Callable[..., Any]) -> None:
+        self._instance = instance
+        self._guard = guard
+
+    def __len__(self) -> int:
+        length: int = self._guard(len, self._instance)
+        return length
+
+    def __getitem__(self, index: int) -> Any:
+        return self._guard(lambda: self._instance[index])
+
+    def take(self, indices: Iterable[int]) -> list[Any]:
+        """Return the items at these indices: one call, however many there are."""
+        return list(self._guard(lambda: [self._instance[i] for i in indices]))
+
+
+def not_callable(name: str, answer: object) -> str:
+    """Return what is wrong with an answer of that name that is neither a function nor a class."""
+    return f"{name} must be something to call, but it is a {type(answer).__name__}."
+
+
+def explain(name: str, error: BaseException, checks: Path | None = None) -> str:
+    """Return what an answer of that name raised, and the student's own line where it happened.
+
+    Lines of the files in `checks`, which hand their own values to the answer, are not the student's.
+    """
+    if isinstance(error, NotImplementedError) and not str(error):
+        return f"{name} is not written yet: it raises NotImplementedError."
+    text = traceback.format_exception_only(error)[-1].strip()
+    theirs = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(folder in Path(frame.filename).parents for folder in (*_NOT_THEIRS, checks) if folder)
+    ]
+    line = linecache.getline(theirs[-1].filename, theirs[-1].lineno or 0).strip() if theirs else ""
+    where = f"\nin line {theirs[-1].lineno} of its cell: {line}" if line else ""
+    return f"{name} raised {text[:1500]}{where[:300]}"
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise `_TimeUp` in the block after that many seconds, where the platform has alarms (not on Windows)."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise _TimeUp
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

@@ -1,0 +1,130 @@
+"""Say what is wrong with an answer: expected, got, where it differs most, the likely cause and one hint.
+
+Results may be PyTorch tensors, NumPy arrays or plain numbers; PyTorch is not imported for those who have none.
+"""
+
+import sys
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Wrong(AssertionError):
+    """A check failed; the message is written for the student."""
+
+    def __init__(self, *, expected: object, got: object, cause: str, hint: str, where: str = "") -> None:
+        lines = [f"expected: {expected}", f"got: {got}"]
+        lines += [f"differs most: {where}"] if where else []
+        lines += [f"likely cause: {cause}", f"hint: {hint}"]
+        super().__init__("\n".join(lines))
+
+
+class Mistake(NamedTuple):
+    """A typical mistake and the value it would lead to."""
+
+    cause: str
+    hint: str
+    value: Any  # tensor, array or number
+
+
+def backward(total: Any) -> None:
+    """Run backward from a scalar tensor; raise `Wrong` where the answer's own operations make that impossible."""
+    try:
+        total.backward()
+    except RuntimeError as error:
+        raise Wrong(
+            expected="gradients of the result",
+            got=f"RuntimeError: {str(error).splitlines()[0]:.200}",
+            cause="an in-place operation overwrote a value that the gradient needs",
+            hint="Write a = a + b instead of a += b, and methods without the underscore at the end.",
+        ) from None
+
+
+def describe(value: object) -> str:
+    """Return a value as a student would name it: type, shape and dtype rather than its numbers."""
+    if _is_tensor(value) or isinstance(value, np.ndarray):
+        kind = "an array" if isinstance(value, np.ndarray) else "a tensor"
+        tensor: Any = value
+        return f"{kind} of shape {tuple(tensor.shape)} and dtype {str(tensor.dtype).removeprefix('torch.')}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}: ({', '.join(describe(part) for part in value[:5])})"
+    if isinstance(value, bool | int | float | str) or value is None:
+        return f"{type(value).__name__} {value!r:.60}"
+    return f"an object of type {type(value).__name__}"
+
+
+NAN = "the result is not a number (nan): the logarithm of a negative number, or infinity minus infinity"
+NAN_HINT = "Print each value of your formula for small inputs, and look for the first nan."
+
+
+def _is_tensor(value: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _numbers(value: Any) -> "NDArray[np.float64]":
+    """Return a tensor, an array or a number as float64."""
+    return np.asarray(value.detach().cpu().double() if _is_tensor(value) else value, dtype=np.float64)
+
+
+def same(got: Any, expected: Any, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
+    """Return whether two results agree in shape and, within atol + rtol * |expected|, in each entry."""
+    one, two = _numbers(got), _numbers(expected)
+    return one.shape == two.shape and np.allclose(one, two, rtol=rtol, atol=atol)
+
+
+def compare(
+    what: str,
+    got: Any,
+    expected: Any,
+    *,
+    cause: str,
+    hint: str,
+    mistakes: Iterable[Mistake] = (),
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+) -> None:
+    """Raise `Wrong` unless `got` equals `expected`, both of them tensors, arrays or numbers.
+
+    A mistake whose value `got` equals names the cause; if several do, these inputs cannot tell them apart, and none
+    does. `expected` may be another result of the same answer.
+    """
+    right = _numbers(expected)
+    try:
+        found = _numbers(got if got is not None else "")
+    except (TypeError, ValueError):
+        raise Wrong(
+            expected=f"{what} as {describe(expected)}",
+            got=describe(got),
+            cause="the result is not made of numbers",
+            hint="Look at what the function returns, and whether it returns anything.",
+        ) from None
+    if found.shape != right.shape:
+        raise Wrong(
+            expected=f"{what} of shape {right.shape}",
+            got=describe(got),
+            cause="the result has another shape than it should",
+            hint="Print the shape after each line of your code, and look for a sum, a mean or a reshape too many.",
+        )
+    if same(found, right, rtol, atol):
+        return
+    if np.isnan(right).any():
+        raise Wrong(expected=f"{what} to be a number", got="nan", cause=NAN, hint=NAN_HINT)
+    with np.errstate(invalid="ignore"):
+        error = np.nan_to_num(np.abs(found - right), nan=np.inf)
+    place = np.unravel_index(int(error.argmax()), right.shape)
+    entry = f"{what}{[int(i) for i in place]}" if place else what
+    possible = [mistake for mistake in mistakes if not same(right, mistake.value, rtol, atol)]
+    fitting = [mistake for mistake in possible if same(found, mistake.value, rtol, atol)]
+    if len({mistake.cause for mistake in fitting}) == 1:
+        cause, hint, _ = fitting[0]
+    difference = f"by {error[place]:.3g}" if np.isfinite(found).all() else "which is not a finite number"
+    raise Wrong(
+        expected=f"{entry} = {right[place]:.6g}",
+        got=f"{entry} = {found[place]:.6g}",
+        where=f"{entry}, {difference} (tolerance {atol + rtol * abs(right[place]):.1g})",
+        cause=cause,
+        hint=hint,
+    )

@@ -1,0 +1,1 @@
+"""A whole class: its course, who executes, what is recorded, and what is published."""

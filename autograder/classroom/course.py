@@ -1,0 +1,90 @@
+"""A course as it is configured: its folder, an assignment that it has released, its students, its gradebook."""
+
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_config_path
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+from autograder.assignments import AssignmentError
+from autograder.confinement.layers import Confinement
+from autograder.confinement.provisioner import ConfinedProvisioner
+from autograder.notebooks.release import assignment_of, graded_cells, refuse_unchecked
+
+GRADES = "grades"  # folder of what is published, beside nbgrader's own folders
+
+
+class CourseError(RuntimeError):
+    """The course cannot be graded at all; the message says what is missing and what to do."""
+
+
+class Course:
+    """A folder with an `nbgrader_config.py`, and a released assignment of it.
+
+    `seed` repeats the inputs that an earlier run drew. Raises CourseError if there is nothing to grade here, and
+    ConfinementError if every layer of confinement is required and this machine lacks one.
+    """
+
+    def __init__(
+        self, folder: Path, assignment: str, *, seed: int | None = None, require_confinement: bool = False
+    ) -> None:
+        config_file = folder / "nbgrader_config.py"
+        if not config_file.exists():
+            raise CourseError(f"{config_file} is missing. Run this in the folder of the course.")
+        # The configuration is code, and may name folders relative to its own; those of the user and of the machine
+        # count as they do for nbgrader.
+        places = [*map(Path, reversed(jupyter_config_path())), folder]
+        self.config_files = [place / config_file.name for place in places if (place / config_file.name).exists()]
+        config = Config()
+        for file in self.config_files:
+            config.merge(PyFileConfigLoader(file.name, path=str(file.parent)).load_config())
+        config.CourseDirectory.root = str(folder.resolve())
+        if seed is not None:
+            config.ExecuteOutside.seed = seed
+        if require_confinement:
+            config.ConfinedProvisioner.require = True
+        self.config = config
+        self.coursedir = CourseDirectory(config=config)
+        self.name = assignment
+        self.published = folder / GRADES / assignment
+        with self.gradebook() as gradebook:
+            try:
+                gradebook.find_assignment(assignment)
+            except MissingEntry:
+                released = ", ".join(sorted(a.name for a in gradebook.assignments)) or "none"
+                raise CourseError(
+                    f"no assignment is called {assignment!r} (released: {released}). "
+                    f"Run `nbgrader generate_assignment {assignment}` first."
+                ) from None
+        try:
+            self.assignment = assignment_of(Path(self.coursedir.root), assignment)
+            self.cells = graded_cells(self.coursedir, assignment)
+            refuse_unchecked(self.assignment, self.cells, stock=bool(config.ExecuteOutside.get("stock")))
+        except AssignmentError as error:
+            raise CourseError(str(error)) from None
+        self.confinement: Confinement = ConfinedProvisioner(config=config).confinement
+        if require_confinement:
+            self.confinement.require_all()
+
+    def gradebook(self) -> Gradebook:
+        """Return nbgrader's gradebook, a context manager."""
+        return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+
+    def folder(self, step: str, student: str) -> Path:
+        """Return nbgrader's folder of a student; `step` is for example `coursedir.feedback_directory`."""
+        return Path(self.coursedir.format_path(step, student, self.name))
+
+    def submitted(self, student: str) -> Path:
+        """Return the folder of what a student handed in."""
+        return self.folder(self.coursedir.submitted_directory, student)
+
+    def students(self) -> list[str]:
+        """Return the students who have a folder for the assignment, sorted. Raises CourseError for unusable names."""
+        root = Path(self.coursedir.format_path(self.coursedir.submitted_directory, ".", "."))
+        names = sorted(path.parent.name for path in root.glob(f"*/{self.name}") if path.is_dir())
+        if odd := [name for name in names if set("*?[") & set(name) or name != name.encode(errors="ignore").decode()]:
+            # nbgrader takes these characters for patterns, and its database takes no bytes that are no UTF-8.
+            raise CourseError(f"rename these students' folders, without *, ? and [, and in UTF-8: {odd!a}")
+        return names

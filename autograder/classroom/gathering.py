@@ -1,0 +1,50 @@
+"""What executing a submission needs, gathered from its folder, and a hash of all that decides its grade."""
+
+import os
+import stat
+from pathlib import Path
+
+import nbformat
+from nbgrader.utils import find_all_files
+
+from autograder.classroom.course import Course
+from autograder.notebooks.release import release_folder, release_notebooks, release_of
+from autograder.notebooks.repair import graded_form
+from autograder.notebooks.work import Work, checks_of, digest, grading_code
+
+_SECTIONS = ("Execute", "ExecuteOutside", "ConfinedProvisioner")  # what executing needs of the configuration
+
+
+def gather(course: Course, student: str) -> Work:
+    """Return a submission with its notebooks repaired. Raises OSError or ValueError for what cannot be read."""
+    submitted = course.submitted(student)
+    notebooks = {}
+    for name in release_notebooks(course.coursedir, course.name):
+        if os.path.lexists(path := submitted / f"{name}.ipynb"):
+            notebooks[name] = nbformat.writes(graded_form(path, release_of(course.coursedir, course.name, name)))
+    source = Path(course.coursedir.format_path(course.coursedir.source_directory, ".", course.name))
+    ignored = [*course.coursedir.ignore, "*.ipynb"]
+    # The instructor's files come first: they stand in place of a student's version.
+    files: dict[str, bytes] = {}
+    limits = course.confinement.limits
+    room = limits.scratch // 2  # as much as a kernel would be given of it
+    for root in (source, submitted):
+        for path in map(Path, find_all_files(str(root), ignored)):
+            status, name = path.lstat(), str(path.relative_to(root))
+            if stat.S_ISREG(status.st_mode) and status.st_size <= min(limits.file_size, room) and name not in files:
+                files[name] = path.read_bytes()
+                room -= status.st_size
+    # Callables of the configuration are for nbgrader's own commands.
+    config = {
+        section: {key: value for key, value in course.config[section].items() if not callable(value)}
+        for section in _SECTIONS
+    }
+    code = grading_code(course.assignment, course.config)
+    return Work(course.name, checks_of(course.assignment), notebooks, files, config, code)
+
+
+def grade_digest(course: Course, student: str) -> str:
+    """Return a hash of what decides a grade: submission, release, configuration, and the code that grades."""
+    release = release_folder(course.coursedir, course.name)
+    what = digest(course.submitted(student), release, *course.config_files)
+    return what + grading_code(course.assignment, course.config)

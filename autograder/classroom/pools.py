@@ -1,0 +1,94 @@
+"""Who executes submissions: this process, several on this machine, or a Dask cluster."""
+
+import concurrent.futures
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import joblib
+
+from autograder.confinement import child
+from autograder.notebooks.work import environment
+
+RETRIES = 2  # of a submission whose worker was lost
+
+
+def cores() -> int:
+    """Return how many processors this process may use, a container's share of them among the bounds."""
+    return int(joblib.cpu_count())
+
+
+class PoolError(RuntimeError):
+    """There is nobody to execute submissions; the message says what to do."""
+
+
+class WorkerLost(PoolError):
+    """A process of this machine ended that executed submissions; another pool may go on."""
+
+
+@contextmanager
+def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator[concurrent.futures.Executor | None]:
+    """Yield an executor of `jobs` processes or of the cluster behind a scheduler; None for one job, which needs none.
+
+    Whatever ends the block, no process of ours is left, and those of a cluster do nothing more for us. Raises PoolError
+    if Dask is not installed, or if the scheduler or a worker does not answer within `wait` seconds; WorkerLost if one
+    of our own processes ends. A cluster's lost worker costs a retry, and no error.
+    """
+    if scheduler:
+        yield from _cluster(scheduler, wait)
+    elif jobs == 1:
+        yield None
+    else:
+        executor = concurrent.futures.ProcessPoolExecutor(
+            jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_follow, initargs=(os.getpid(),)
+        )
+        # More threads than processors wait for each other, most of them at full speed.
+        threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // jobs)))
+        try:
+            with environment(OMP_NUM_THREADS=threads):
+                yield executor
+        except concurrent.futures.BrokenExecutor:
+            message = "a process that executes submissions was lost; what was graded is recorded. Run again"
+            raise WorkerLost(f"{message}, with fewer --jobs if memory was short.") from None
+        except BaseException:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def _follow(grader: int) -> None:
+    """Make this worker end with the grader, and leave Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        child.die_with_parent(signal.SIGTERM)
+        if os.getppid() != grader:
+            sys.exit(1)
+
+
+def _cluster(scheduler: str, wait: int) -> Iterator[concurrent.futures.Executor]:
+    try:
+        import distributed
+    except ImportError:
+        raise PoolError("--scheduler needs Dask: pip install 'multiview-vae-lab[dask]'") from None
+    try:
+        client: Any = distributed.Client(scheduler, timeout=wait)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PoolError(f"no Dask scheduler answers at {scheduler}: {reason}") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # our own messages say it in a line
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=wait)
+        except TimeoutError:
+            raise PoolError(f"the scheduler has no worker; start one with: dask worker {scheduler}") from None
+        try:
+            yield client.get_executor(retries=RETRIES, pure=False)
+        except concurrent.futures.CancelledError:
+            raise PoolError(f"lost the scheduler at {scheduler}; what was graded is recorded. Run again.") from None

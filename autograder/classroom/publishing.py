@@ -1,0 +1,57 @@
+"""What is known of a class, written for people and for other programs."""
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from autograder.classroom.course import Course
+from autograder.classroom.page import class_page
+from autograder.classroom.recording import stored
+from autograder.classroom.results import Submission, as_csv, as_gradescope, from_json
+from autograder.files import write_whole
+
+
+def publish(course: Course) -> Path:
+    """Write the results of all students whose results are kept; return the page of the class."""
+    names = {cell.name for cell in course.cells}
+    students, known = course.students(), []
+    for student in students:
+        if (found := _kept(course, student)) and {outcome.exercise for outcome in found.outcomes} == names:
+            known.append(found)
+    for submission in known:
+        path = course.published / "gradescope" / submission.student / "results.json"
+        write_whole(path, json.dumps(as_gradescope(submission), indent=1) + "\n")
+    write_whole(course.published / "grades.csv", as_csv([cell.name for cell in course.cells], known))
+    page, graded = course.published / "index.html", {submission.student for submission in known}
+    pages = {cell.name: f"{cell.notebook}.html" for cell in course.cells}
+
+    def feedback(student: str, exercise: str) -> str:
+        """Return the address of a feedback page, which nbgrader may write later."""
+        folder = course.folder(course.coursedir.feedback_directory, student)
+        return quote(os.path.relpath(folder / pages[exercise], course.published))
+
+    ungraded = [student for student in students if student not in graded]
+    points = {cell.name: cell.points for cell in course.cells}
+    write_whole(page, class_page(course.name, points, known, ungraded, _pending(course), feedback))
+    return page
+
+
+def _kept(course: Course, student: str) -> Submission | None:
+    try:
+        return from_json(stored(course, student).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _pending(course: Course) -> dict[str, list[str]]:
+    """Return the questions that wait for a grade by hand, by student."""
+    pending: dict[str, list[str]] = {}
+    with course.gradebook() as gradebook:
+        for submission in gradebook.assignment_submissions(course.name):
+            waiting = [g.name for n in submission.notebooks for g in n.grades if g.needs_manual_grade]
+            if waiting:
+                pending[submission.student.id] = waiting
+    return pending

@@ -1,0 +1,149 @@
+"""What was executed is written to nbgrader's folders and gradebook, and to a file of one's own for each student."""
+
+import contextlib
+import logging
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nbformat
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+from nbgrader.api import MissingEntry
+from nbgrader.converters import Autograde
+from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.utils import capture_log, temp_attrs
+from sqlalchemy.exc import SAWarning
+from traitlets.config import Config
+
+from autograder.classroom.course import Course
+from autograder.classroom.results import Outcome, Submission, from_json, to_json
+from autograder.files import write_whole
+from autograder.notebooks.execute import ExecuteOutside
+from autograder.notebooks.exporters import forget
+from autograder.notebooks.release import GradedCell
+from autograder.notebooks.work import Executed
+
+
+class Replay(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
+    """Stands where nbgrader executes, and takes the notebook from a submission that was executed elsewhere."""
+
+    def __init__(self, executed: Executed | Exception, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._executed = executed
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        """Return the executed notebook; raise the error that prevented it."""
+        if isinstance(self._executed, Exception):
+            raise self._executed
+        return nbformat.reads(self._executed.notebooks[resources["nbgrader"]["notebook"]], as_version=4), resources
+
+
+def record(course: Course, student: str, digest: str, executed: Executed | Exception) -> Submission:
+    """Let nbgrader write a submission to its folders and the gradebook, and remember what it earned.
+
+    `digest` is kept with it unless grading failed: then the next run grades again.
+    """
+    path = stored(course, student)
+    path.unlink(missing_ok=True)
+    forget(course.coursedir, course.name, student)
+    result = _autograde(course, student, executed)
+    if (result.get("error") or "").rstrip().endswith("KeyboardInterrupt"):
+        raise KeyboardInterrupt  # which nbgrader keeps to itself
+    outcomes = tuple(_outcome(course, cell, student, executed, result) for cell in course.cells)
+    graded = result["success"] or not _notebooks(course, student)
+    submission = Submission(student, digest if graded else "", outcomes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, to_json(submission))
+    return submission
+
+
+def unchanged(course: Course, student: str, digest: str) -> Submission | None:
+    """Return what an earlier run recorded, if nothing that decides the grade has changed since."""
+    try:
+        submission = from_json(stored(course, student).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+    # The gradebook may have been restored or deleted since, and so may the graded notebooks.
+    if _notebooks(course, student) and not _known(course, student):
+        return None
+    cells = {cell.name: cell for cell in course.cells}
+    if submission.digest != digest or {outcome.exercise for outcome in submission.outcomes} != set(cells):
+        return None
+    if any(_score(course, cells[outcome.exercise], student) != outcome.points for outcome in submission.outcomes):
+        return None
+    return submission
+
+
+def stored(course: Course, student: str) -> Path:
+    """Return the file in which a student's results are kept."""
+    return course.published / f"{student}.json"
+
+
+def _autograde(course: Course, student: str, executed: Executed | Exception) -> dict[str, Any]:
+    """Run nbgrader's autograde on one student, with the executed notebooks; return what its log and errors say."""
+    converter = Autograde(coursedir=course.coursedir, config=Config(course.config))
+    converter.autograde_preprocessors = [
+        Replay(executed) if _executes(step) else step for step in converter.autograde_preprocessors
+    ]
+    converter.force = True
+    converter.log = logging.getLogger(f"{__name__}.nbgrader")  # it comes back with the result
+    converter.log.setLevel(logging.INFO)
+    converter.log.propagate = False
+    with temp_attrs(course.coursedir, assignment_id=course.name, student_id=student), warnings.catch_warnings():
+        # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
+        warnings.simplefilter("ignore", SAWarning)
+        result: dict[str, Any] = capture_log(converter)
+    return result
+
+
+def _executes(step: object) -> bool:
+    return step is ExecuteOutside or step == f"{ExecuteOutside.__module__}.{ExecuteOutside.__qualname__}"
+
+
+def _outcome(
+    course: Course, cell: GradedCell, student: str, executed: Executed | Exception, result: dict[str, Any]
+) -> Outcome:
+    points = _score(course, cell, student)
+    submitted = course.submitted(student) / f"{cell.notebook}.ipynb"
+    if not os.path.lexists(submitted):
+        problem = f"{submitted.name} was not handed in."
+        return Outcome(cell.name, "missing", points, cell.points, problem=problem)
+    report = executed.reports.get(cell.name) if isinstance(executed, Executed) and result["success"] else None
+    if report is None:
+        problem = f"nbgrader stopped at this submission: {_cause(result)}"
+        return Outcome(cell.name, "error", points, cell.points, problem=problem)
+    return Outcome.of(report, points, cell.points)
+
+
+def _score(course: Course, cell: GradedCell, student: str) -> float:
+    """Return what the gradebook holds; without a grade, nothing was earned."""
+    with course.gradebook() as gradebook:
+        try:
+            grade = gradebook.find_grade(cell.name, cell.notebook, course.name, student)
+        except MissingEntry:
+            return 0.0
+        return float(grade.score or 0.0)
+
+
+def _known(course: Course, student: str) -> bool:
+    """Return whether nbgrader's gradebook and its folder of graded notebooks have this student."""
+    if not course.folder(course.coursedir.autograded_directory, student).is_dir():
+        return False
+    with course.gradebook() as gradebook, contextlib.suppress(MissingEntry):
+        return bool(gradebook.find_submission(course.name, student))
+    return False
+
+
+def _notebooks(course: Course, student: str) -> list[Path]:
+    return list(course.submitted(student).glob("*.ipynb"))
+
+
+def _cause(result: dict[str, Any]) -> str:
+    """Return the exception behind a failed run of nbgrader; nbgrader wraps it in exceptions of its own."""
+    lines = [line.strip() for line in f"{result.get('log') or ''}\n{result.get('error') or ''}".splitlines()]
+    causes = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Entry|Warning)\b", line)]
+    return next((cause for cause in reversed(causes) if "NbGraderException" not in cause), "nbgrader gave no reason")

@@ -1,0 +1,192 @@
+"""What a class earned: the model of what is stored, and the same as text, CSV and Gradescope's format."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from autograder.checking.report import Report, Result, Status
+
+SCHEMA: Literal[2] = 2
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One exercise of one student."""
+
+    exercise: Annotated[str, Meta(description="name of the exercise, the `grade_id` of its graded cell")]
+    status: Annotated[
+        Status,
+        Meta(description="`passed`, `tampered` if anything was put right, or that of the first failed check"),
+    ]
+    points: Annotated[float, Meta(description="points in the gradebook, which a grader may have changed by hand")]
+    max_points: Annotated[float, Meta(description="points that there are")]
+    checks: Annotated[tuple[Result, ...], Meta(description="what each check found; empty where none could run")] = ()
+    problem: Annotated[str, Meta(description="why no check could run; empty otherwise")] = ""
+    seed: Annotated[int | None, Meta(description="repeats the inputs of the checks: `grade --seed`")] = None
+    reasons: Annotated[
+        tuple[str, ...], Meta(description="a line for each cause that cost points or was put right")
+    ] = ()
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "reasons", self._reasons())
+
+    @classmethod
+    def of(cls, report: Report, points: float, max_points: float) -> "Outcome":
+        """Return the outcome of a report; `points` are those in the gradebook."""
+        bad: list[Status] = [check.status for check in report.results if check.status != "passed"]
+        status: Status = "tampered" if "tampered" in bad else (bad or ["passed"])[0]
+        return cls(report.exercise, status, points, max_points, report.results, seed=report.seed)
+
+    def _reasons(self) -> tuple[str, ...]:
+        """A line for each cause: the check (or how many), what it cost, the cause."""
+        by_cause: dict[str, list[Result]] = {}
+        for check in self.checks:
+            if check.status != "passed" or check.message:
+                by_cause.setdefault(cause(check), []).append(check)
+        return (self.problem,) * bool(self.problem) + tuple(
+            f"{checks[0].name if len(checks) == 1 else f'{len(checks)} checks'} "
+            f"(-{sum(check.max_points - check.points for check in checks):g}): {cause}"
+            for cause, checks in by_cause.items()
+        )
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """What one student earned in the exercises that are graded automatically."""
+
+    student: Annotated[str, Meta(description="nbgrader's id of the student")]
+    digest: Annotated[
+        str,
+        Meta(
+            description="SHA-256 of what decided the grade: submission, release, configuration, grading code; empty if "
+            "the grader failed, and the next run grades again"
+        ),
+    ]
+    outcomes: Annotated[tuple[Outcome, ...], Meta(description="one entry for each exercise")]
+    points: Annotated[float, Meta(description="sum over the exercises")] = 0.0
+    max_points: Annotated[float, Meta(description="sum over the exercises of the points that there are")] = 0.0
+    schema: Annotated[Literal[2], Meta(description="version of this format; another number means another meaning")] = (
+        SCHEMA
+    )
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "points", float(sum(o.points for o in self.outcomes)))
+        msgspec.structs.force_setattr(self, "max_points", float(sum(o.max_points for o in self.outcomes)))
+
+
+class Graded(NamedTuple):
+    """A submission, and whether it was graded in this run or had not changed since an earlier one."""
+
+    submission: Submission
+    fresh: bool
+
+
+def cause(check: Result) -> str:
+    """Return the line of a message that says why: the likely cause, or the first one."""
+    lines = check.message.splitlines()
+    causes = [line.removeprefix("likely cause: ") for line in lines if line.startswith("likely cause: ")]
+    return (causes or lines or [check.status])[0]
+
+
+def to_json(content: Submission | Sequence[Submission]) -> bytes:
+    """Return submissions as JSON text."""
+    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+
+
+def from_json(text: bytes) -> Submission:
+    """Return the submission behind JSON text; raise msgspec.MsgspecError for another schema or content."""
+    return msgspec.json.decode(text, type=Submission)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a stored submission."""
+    return msgspec.json.schema(Submission)
+
+
+def schema_page() -> str:
+    """Return the fields of a stored submission as tables in Markdown."""
+    lines = []
+    definitions = json_schema()["$defs"]
+    for name in ("Submission", "Outcome", "Result"):
+        definition = definitions[name]
+        lines += [f"## {name}", "", definition["description"].split("\n")[0], ""]
+        lines += ["| key | type | meaning |", "| --- | --- | --- |"]
+        for key, field in definition["properties"].items():
+            lines.append(f"| `{key}` | {_type_of(field)} | {field.get('description', '')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _type_of(field: dict[str, Any]) -> str:
+    """Return the type of a field of a JSON Schema in words."""
+    if "enum" in field:
+        return "one of " + ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
+    if "anyOf" in field:
+        return " or ".join(_type_of(choice) for choice in field["anyOf"])
+    if "$ref" in field:
+        return str(field["$ref"].rsplit("/", 1)[1])
+    return f"list of {_type_of(field['items'])}" if field["type"] == "array" else str(field["type"])
+
+
+def as_line(graded: Graded) -> str:
+    """Return a student's points, and the exercises that were not passed, on one line."""
+    submission, fresh = graded
+    bad = [f"{o.exercise} {o.status}" for o in submission.outcomes if o.status != "passed"]
+    kept = "" if fresh else " (unchanged)"
+    return f"{submission.student}  {submission.points:g}/{submission.max_points:g}{kept}  {', '.join(bad)}".rstrip()
+
+
+def as_text(submissions: Sequence[Submission]) -> Iterator[str]:
+    """Yield the lines of a table of scores, with the reasons for each lost point under each student."""
+    width = max([len("student"), *(len(submission.student) for submission in submissions)])
+    names = [outcome.exercise for outcome in submissions[0].outcomes] if submissions else []
+    yield "  ".join([f"{'student':<{width}}", *names, "  total"])
+    for submission in submissions:
+        cells = [f"{o.points:g}/{o.max_points:g}".rjust(len(o.exercise)) for o in submission.outcomes]
+        yield "  ".join(
+            [f"{submission.student:<{width}}", *cells, f"{submission.points:g}/{submission.max_points:g}".rjust(7)]
+        )
+        for outcome in submission.outcomes:
+            if outcome.status != "passed":
+                yield f"    {outcome.exercise}: {outcome.status}"
+                yield from (f"      {reason}" for reason in outcome.reasons)
+
+
+def as_csv(exercises: Sequence[str], submissions: Iterable[Submission]) -> str:
+    """Return a table with a row per student: points and status of each exercise, and the sum."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["student", *(f"{name}{what}" for name in exercises for what in ("", "_status")), "points", "of"])
+    for submission in submissions:
+        cells = [value for o in submission.outcomes for value in (f"{o.points:g}", o.status)]
+        table.writerow([_cell(submission.student), *cells, f"{submission.points:g}", f"{submission.max_points:g}"])
+    return text.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+
+
+def as_gradescope(submission: Submission) -> dict[str, Any]:
+    """Return a submission as the `results.json` of a Gradescope autograder."""
+    tests = []
+    for outcome in submission.outcomes:
+        if not outcome.checks:
+            tests.append(
+                {"name": outcome.exercise, "score": 0.0, "max_score": outcome.max_points, "output": outcome.problem}
+            )
+        for check in outcome.checks:
+            tests.append(
+                {
+                    "name": f"{outcome.exercise}: {check.name}",
+                    "score": check.points,
+                    "max_score": check.max_points,
+                    "status": "passed" if check.status == "passed" else "failed",
+                    "output": check.message or check.status,
+                }
+            )
+    return {"score": submission.points, "visibility": "visible", "output_format": "text", "tests": tests}

@@ -1,0 +1,90 @@
+"""Who is graded, and in what order: those who have not changed are left alone, the others executed and recorded."""
+
+import concurrent.futures
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from autograder.classroom.course import Course, CourseError
+from autograder.classroom.gathering import gather, grade_digest
+from autograder.classroom.recording import record, unchanged
+from autograder.classroom.results import Graded, Submission
+from autograder.confinement.layers import ConfinementError
+from autograder.notebooks.work import Executed, Work, execute
+
+MOST_IN_VAIN = 3  # submissions that cannot be graded before the run is given up, if no other could be
+MOST_WAITING = 64  # submissions that are given to an executor before the first of them is recorded
+
+_Waiting = dict["concurrent.futures.Future[Executed]", tuple[str, str]]  # -> student, digest
+
+
+def grade(course: Course, student: str, *, force: bool = False) -> Submission:
+    """Grade one student's submission; one that has not changed since is taken from its file unless `force`."""
+    return next(grade_class(course, [student], force=force)).submission
+
+
+def grade_class(
+    course: Course,
+    students: Sequence[str],
+    executor: concurrent.futures.Executor | None = None,
+    *,
+    force: bool = False,
+) -> Iterator[Graded]:
+    """Grade students and yield their submissions as they end; an executor executes several at a time.
+
+    Whatever ends this, the gradebook holds whole submissions: what was not recorded is graded the next time.
+    """
+    for student in students:
+        if not (where := course.submitted(student)).is_dir():
+            raise CourseError(f"{student} has no folder {where}. The students are: {', '.join(course.students())}")
+    waiting: _Waiting = {}
+    tried: Counter[bool] = Counter()  # submissions by whether executing them failed
+
+    def recorded(student: str, digest: str, executed: Executed | Exception) -> Graded:
+        submission = record(course, student, digest, executed)
+        tried[not submission.digest] += 1
+        if tried[True] == MOST_IN_VAIN and not tried[False]:  # which is hardly the students' doing
+            why = submission.outcomes[-1].problem
+            if isinstance(executed, Exception):
+                why = f"{type(executed).__name__}: {executed}"
+            raise CourseError(f"none of the first {MOST_IN_VAIN} submissions could be graded ({why}).")
+        return Graded(submission, fresh=True)
+
+    for student in students:
+        try:
+            digest = grade_digest(course, student)
+            if not force and (known := unchanged(course, student, digest)):
+                yield Graded(known, fresh=False)
+                continue
+            work = gather(course, student)
+        except (OSError, ValueError, RecursionError) as error:  # this student's trouble, nobody else's
+            yield Graded(record(course, student, "", error), fresh=True)
+            continue
+        if executor is None:
+            yield recorded(student, digest, _execute_here(work))
+            continue
+        waiting[executor.submit(execute, work)] = student, digest
+        # Enough to keep everybody busy; a class of any size takes the memory of these.
+        while len(waiting) >= MOST_WAITING:
+            yield recorded(*_first_of(waiting))
+    while waiting:
+        yield recorded(*_first_of(waiting))
+
+
+def _first_of(waiting: _Waiting) -> tuple[str, str, Executed | Exception]:
+    """Wait for the first submission that was executed, and take it out: student, digest, what came of it."""
+    done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+    future = done.pop()
+    student, digest = waiting.pop(future)
+    error = future.exception()
+    if isinstance(error, concurrent.futures.BrokenExecutor | ConfinementError):
+        raise error  # nobody is left to execute the others, or nobody may
+    return student, digest, error if isinstance(error, Exception) else future.result()
+
+
+def _execute_here(work: Work) -> Executed | Exception:
+    try:
+        return execute(work)
+    except ConfinementError:
+        raise
+    except Exception as error:
+        return error

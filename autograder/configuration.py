@@ -1,0 +1,68 @@
+"""nbgrader's configuration for a course that grades with this package: one call in its `nbgrader_config.py`.
+
+Every nbgrader command and Jupyter's server read that file, so nothing heavy is imported here: nbgrader is given names,
+and imports what it uses.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+NO_CHECKS = "skip-execution"  # the tag by which nbclient leaves a cell out
+
+
+def configure(c: Any) -> None:
+    """Set nbgrader's configuration `c` so that submissions are repaired, confined, and judged from outside.
+
+    Settings that follow in `nbgrader_config.py` win. The source is `solutions/`, the release `assignments/`, and the
+    checks of the course's own assignments lie in `checks/`.
+    """
+    c.CourseDirectory.source_directory = "solutions"
+    c.CourseDirectory.release_directory = "assignments"
+    # Only notebooks go to students; what running leaves behind does not.
+    c.CourseDirectory.ignore = [
+        *("*.pyc", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", "conftest.py", "results"),
+        "*.not-graded",  # links and devices that were put aside (autograder.notebooks.repair)
+    ]
+    # A release is refused if it has graded cells that nobody has checks for.
+    c.GenerateAssignment.exporter_class = "autograder.notebooks.exporters.SourceExporter"
+    # Whatever a student handed in is read with care and repaired; then it is executed in a confined kernel, and its
+    # graded cells are judged from nbgrader's own process.
+    c.Autograde.exporter_class = "autograder.notebooks.exporters.SubmissionExporter"
+    c.Autograde.autograde_preprocessors = [
+        "autograder.notebooks.execute.ExecuteOutside",
+        "nbgrader.preprocessors.IgnorePattern",
+        "nbconvert.preprocessors.ClearMetadataPreprocessor",
+        "nbgrader.preprocessors.LimitOutput",
+        "nbgrader.preprocessors.SaveAutoGrades",
+        "nbgrader.preprocessors.AssignLatePenalties",
+        "nbgrader.preprocessors.CheckCellMetadata",
+    ]
+    # A kernel's environment is empty but for this: nbgrader's word that the run is an automatic one.
+    c.ConfinedProvisioner.keep = ["NBGRADER_EXECUTION"]
+    # Kernels are forked from a process that has imported this.
+    c.ConfinedProvisioner.preload = ["autograder.remote.kernel"]
+    # An ordinary cell. Calls of an answer have limits of their own, beside their checks.
+    c.Execute.timeout = 60
+    c.Execute.raise_on_iopub_timeout = False  # too much output is the watchdog's to end
+    # No history file, and no line on stderr for each kernel that listens on this machine's loopback.
+    c.Execute.extra_arguments = ["--HistoryManager.hist_file=:memory:", "--IPKernelApp.log_level=ERROR"]
+    c.Execute.shutdown_kernel = "immediate"  # nothing in a student's kernel is worth waiting for
+    # `nbgrader validate` has no other place where it could be told of cells without checks.
+    c.Execute.on_cell_start = functools.partial(_refuse_unchecked, c)
+
+
+def _refuse_unchecked(c: Any, cell: Any, cell_index: int) -> None:
+    """Let a graded cell without checks fail, and do not run it, unless the course grades such cells by their output."""
+    from nbformat.v4 import new_output
+
+    from autograder.assignments import known_assignments
+    from autograder.notebooks.release import is_graded_code
+
+    if not is_graded_code(cell) or c.ExecuteOutside.get("stock"):
+        return
+    name = cell.metadata.nbgrader.grade_id
+    if not any(name in assignment.exercises for assignment in known_assignments().values()):
+        problem = f"nobody has checks for the graded code cell {name!r} in {Path.cwd().name}: it cannot be graded"
+        cell.outputs = [new_output("error", ename="NoChecks", evalue=problem, traceback=[f"NoChecks: {problem}"])]
+        cell.metadata.setdefault("tags", []).append(NO_CHECKS)

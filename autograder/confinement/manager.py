@@ -1,0 +1,56 @@
+"""How a Jupyter client starts a confined kernel of this Python, and how it learns that the kernel is ready."""
+
+import sys
+from contextlib import suppress
+from queue import Empty
+from time import monotonic
+
+import zmq
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import Type
+
+MOST_MESSAGE = 16 << 20  # bytes of one message from a kernel; the figures of a notebook have less than 1 MiB each
+_SPEC = KernelSpec(
+    argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+    display_name="Python 3, confined",
+    language="python",
+    metadata={"kernel_provisioner": {"provisioner_name": "confined-provisioner"}},
+)
+
+
+class PromptKernelClient(AsyncKernelClient):
+    """Knows that a kernel is ready from its own word; its base waits for a fifth of a second of silence."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Return when the kernel answers, and when what it publishes arrives; raise RuntimeError if it does not."""
+        deadline = monotonic() + (timeout or float("inf"))
+        while monotonic() < deadline:
+            asked = self.kernel_info()
+            with suppress(Empty):
+                await self.get_shell_msg(timeout=1)
+                while True:  # until it publishes that it is idle again, after which it is silent
+                    said = await self.get_iopub_msg(timeout=0.05)
+                    if (said["parent_header"].get("msg_id"), said["content"].get("execution_state")) == (asked, "idle"):
+                        return
+            if not await self.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+        raise RuntimeError(f"Kernel did not reply in {timeout:g} seconds")
+
+
+class ConfinedKernelManager(AsyncKernelManager):
+    """Starts this Python, confined, whatever kernel a notebook, a home folder or the environment names."""
+
+    client_factory = Type(PromptKernelClient)
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """This Python's kernel."""
+        return _SPEC
+
+    def _context_default(self) -> zmq.asyncio.Context:
+        context = super()._context_default()
+        context.setsockopt(zmq.MAXMSGSIZE, MOST_MESSAGE)  # a larger message never enters this process
+        return context

@@ -1,0 +1,361 @@
+"""Checks of `PairedDataset(first, second)`: pairs of images that show the same digit."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from autograder.checking.diagnosis import Wrong, describe
+from autograder.multiview_vae.values import LabelledImages
+
+EXERCISE = {"answer": "PairedDataset", "constructs": True}
+
+Answer = Callable[[LabelledImages, LabelledImages], Any]
+FIRST, SECOND = 1, 2  # which dataset an image says it is from
+MOST_IMAGES = 1000  # more than any dataset here has
+
+
+class Pair(NamedTuple):
+    """One item: which image of which dataset came at each place, and the label."""
+
+    first: tuple[int, int]  # (dataset, index)
+    second: tuple[int, int]
+    label: int
+
+
+class Views(NamedTuple):
+    """Two small datasets with their labels."""
+
+    first: LabelledImages
+    second: LabelledImages
+    first_labels: list[int]
+    second_labels: list[int]
+
+    def pairs_per_label(self) -> Counter[int]:
+        """Return how many pairs each label makes: as many as its smaller class has images."""
+        return Counter(self.first_labels) & Counter(self.second_labels)
+
+
+def images(dataset: int, n: int) -> Tensor:
+    """Return (n, C, 2, 2) images whose entries say where they are from: dataset number, then index."""
+    channels = {FIRST: 1, SECOND: 3}[dataset]
+    made = torch.empty(n, channels, 2, 2)
+    made[:, :, 0] = dataset
+    made[:, :, 1] = torch.arange(n, dtype=torch.float32).view(n, 1, 1)
+    return made
+
+
+def views(first: list[int], second: list[int], attributes: tuple[str, str] = ("targets", "labels")) -> Views:
+    """Return two datasets with these labels; `attributes` says where each keeps them."""
+    return Views(
+        LabelledImages(images(FIRST, len(first)), first, attributes[0]),
+        LabelledImages(images(SECOND, len(second)), second, attributes[1]),
+        first,
+        second,
+    )
+
+
+def shuffled(counts: dict[int, int], generator: torch.Generator) -> list[int]:
+    """Return labels in random order, `counts[label]` of each."""
+    labels = torch.tensor([label for label, count in counts.items() for _ in range(count)], dtype=torch.int64)
+    return labels[torch.randperm(len(labels), generator=generator)].tolist()
+
+
+def unequal(generator: torch.Generator) -> Views:
+    """Return datasets of all ten digits with class sizes, and sizes in all, that differ within and between them."""
+
+    def sizes(smallest: int) -> dict[int, int]:
+        return dict(enumerate((torch.randperm(10, generator=generator) + smallest).tolist()))
+
+    return views(shuffled(sizes(2), generator), shuffled(sizes(3), generator))
+
+
+def read_image(image: object, place: str) -> tuple[int, int]:
+    """Return (dataset, index) of an image, or raise `Wrong` if it is none of those that were given."""
+    if not isinstance(image, Tensor):
+        raise Wrong(
+            expected=f"{place} to be the image as its dataset gives it, a tensor",
+            got=describe(image),
+            cause="the item holds an index, a label or an (image, label) pair where the image should be",
+            hint="A dataset's item is (image, label): unpack it, `image, _ = dataset[index]`.",
+        )
+    numbers = image.flatten().tolist()
+    if image.ndim == 3 and image.shape[1:] == (2, 2) and image.shape[0] in (1, 3):
+        dataset, index = int(numbers[0]), int(numbers[-1])
+        channels = {FIRST: 1, SECOND: 3}.get(dataset)
+        if (
+            channels == image.shape[0]
+            and 0 <= index < MOST_IMAGES
+            and torch.equal(image, images(dataset, index + 1)[index])
+        ):
+            return dataset, index
+    raise Wrong(
+        expected=f"{place} to be an image of the dataset, unchanged",
+        got=describe(image),
+        cause="the image was changed, batched or reshaped on its way",
+        hint="Return the image as `dataset[index]` gives it.",
+    )
+
+
+def read_item(item: object) -> Pair:
+    """Return the pair behind an item, or raise `Wrong` if it is not (x_first, x_second, label)."""
+    if not (isinstance(item, tuple | list) and len(item) == 3):
+        raise Wrong(
+            expected="an item of three, (x_first, x_second, label)",
+            got=describe(item),
+            cause=_item_cause(item),
+            hint="End __getitem__ with `return x_first, x_second, label`.",
+        )
+    first, second = read_image(item[0], "x_first"), read_image(item[1], "x_second")
+    if (first[0], second[0]) != (FIRST, SECOND):
+        swapped = (first[0], second[0]) == (SECOND, FIRST)
+        raise Wrong(
+            expected="x_first from the first dataset and x_second from the second",
+            got="x_first from the second, x_second from the first" if swapped else f"both from dataset {first[0]}",
+            cause="the two images are in the wrong order" if swapped else "both images are read from one dataset",
+            hint="The constructor's first argument gives the first image of each item.",
+        )
+    label = item[2]
+    whole = isinstance(label, int) and not isinstance(label, bool)
+    if isinstance(label, Tensor):
+        whole = label.ndim == 0 and not (label.is_floating_point() or label.is_complex() or label.dtype == torch.bool)
+    elif hasattr(label, "dtype") and getattr(label, "shape", None) == ():
+        whole = label.dtype.kind in "iu"  # a numpy integer collates like an int
+    if not whole:
+        raise Wrong(
+            expected="the label as an int or an integer tensor of shape ()",
+            got=describe(label),
+            cause=_label_cause(label),
+            hint="Both images share one label: return int(label).",
+        )
+    return Pair(first, second, int(label))
+
+
+def _item_cause(item: object) -> str:
+    if isinstance(item, tuple | list) and len(item) in (2, 4):
+        if all(isinstance(part, Tensor) and part.ndim == 3 for part in item):
+            return "the label is missing" if len(item) == 2 else "the item holds more than two images"
+        images_first = [isinstance(part, Tensor) and part.ndim == 3 for part in item]
+        if len(item) == 2 or images_first == [True, False, True, False]:
+            return "each view's own (image, label) is returned"
+    return "the item is not a tuple of three"
+
+
+def _label_cause(label: object) -> str:
+    if isinstance(label, tuple | list):
+        return "the labels of both views are returned"
+    shape = getattr(label, "shape", ())
+    if len(shape):
+        return "the label is a tensor of one entry" if shape == (1,) else "the label is a vector, perhaps one-hot"
+    kind = f"dtype {label.dtype}" if isinstance(label, Tensor) else f"type {type(label).__name__}"
+    return f"the label is of {kind}, not a whole number"
+
+
+def indices(dataset: Any, given: Views) -> range:
+    """Return the indices of a dataset, or raise `Wrong` if its length is beyond all pairs there could be."""
+    n, limit = len(dataset), len(given.first) * len(given.second)
+    if n > limit:
+        raise Wrong(
+            expected=f"at most {limit} items",
+            got=f"len() is {n}",
+            cause="the length counts more than there is",
+            hint="The length is the number of pairs.",
+        )
+    return range(n)
+
+
+def items(answer: Answer, given: Views) -> list[Pair]:
+    """Return every item of the answer's dataset as a pair."""
+    dataset = answer(given.first, given.second)
+    return [read_item(item) for item in dataset.take(indices(dataset, given))]
+
+
+def expect_labels(pairs: list[Pair], given: Views) -> None:
+    """Raise `Wrong` unless both images of each pair carry the pair's label."""
+    for i, pair in enumerate(pairs):
+        one, two = given.first_labels[pair.first[1]], given.second_labels[pair.second[1]]
+        if one == two == pair.label:
+            continue
+        if one != two:
+            lined_up = [p.first[1] for p in pairs] == [p.second[1] for p in pairs] == list(range(len(pairs)))
+            cause = (
+                "image i of one dataset is paired with image i of the other, whatever they show"
+                if lined_up
+                else "the images are paired without regard to their labels, or an index into a class is taken for one "
+                "into the dataset"
+            )
+        else:
+            cause = "the returned label is a position (of the class, or of the item), not the digit"
+        raise Wrong(
+            expected=f"both images and the label of item {i} to be one digit",
+            got=f"x_first shows {one}, x_second shows {two}, the label is {pair.label}",
+            cause=cause,
+            hint="For each label, take the indices of its images in both datasets, and pair these.",
+        )
+
+
+def expect_once(pairs: list[Pair]) -> None:
+    """Raise `Wrong` if an image is in more than one pair."""
+    for place, used in (("first", [p.first[1] for p in pairs]), ("second", [p.second[1] for p in pairs])):
+        image, times = max(Counter(used).items(), key=lambda entry: entry[1], default=(0, 0))
+        if times <= 1:
+            continue
+        if len(set(pairs)) < len(pairs):
+            cause = "the smaller class starts again from its beginning (or one image is taken again and again)"
+        elif len(pairs) > len(set(used)) * 1.5:
+            cause = "every image is paired with every image of its label, or one image serves a whole class"
+        else:
+            cause = "an image is drawn again after it was used, or the smaller class is repeated"
+        raise Wrong(
+            expected="each image in at most one pair",
+            got=f"image {image} of the {place} dataset is in {times} pairs",
+            cause=cause,
+            hint="Cut both lists of indices of a label to the shorter one, then join them side by side with zip.",
+        )
+
+
+def expect_number(n: int, given: Views, pairs: list[Pair] | None = None) -> None:
+    """Raise `Wrong` unless there are as many pairs as the smaller class of each label has images."""
+    per_label = given.pairs_per_label()
+    right = per_label.total()
+    if n == right:
+        return
+    one, two = Counter(given.first_labels), Counter(given.second_labels)
+    common = sorted(one.keys() & two.keys())
+    by_label = {  # cause -> pairs of each label
+        "the larger class counts, so images of the smaller one are repeated": {c: max(one[c], two[c]) for c in common},
+        "every image is paired with every image of its label": {c: one[c] * two[c] for c in common},
+        "every class is cut to the smallest class of all": dict.fromkeys(common, min(per_label.values(), default=0)),
+        "there is only one pair for each label": dict.fromkeys(common, 1),
+        "the last pair of each label is lost": {c: per_label[c] - 1 for c in common},
+        "each pair counts twice, once for each image": {c: 2 * per_label[c] for c in common},
+    }
+    total = {  # cause -> pairs in all
+        "the last pair is lost": [right - 1],
+        "one pair is counted too many": [right + 1],
+        "the length is that of one dataset, whatever the labels": [len(given.first), len(given.second)],
+        "the length counts the images of both datasets": [len(given.first) + len(given.second)],
+    }
+    fitting = [cause for cause, numbers in total.items() if n in numbers]
+    missing = ""
+    if pairs is None:
+        fitting += [cause for cause, counts in by_label.items() if sum(counts.values()) == n]
+    else:
+        got = Counter(pair.label for pair in pairs)
+        fitting += [cause for cause, counts in by_label.items() if +Counter(counts) == got]
+        label = max(common or [0], key=lambda c: abs(got[c] - per_label[c]))
+        missing = f"label {label}: {per_label[label]} pairs expected, {got[label]} found"
+    raise Wrong(
+        expected=f"{right} pairs, the sum over labels of min(number in the first, number in the second)",
+        got=f"{n} pairs",
+        where=missing,
+        cause=fitting[0] if len(fitting) == 1 else "some labels have too many or too few pairs",
+        hint="Two classes of 3 and 5 images make 3 pairs. Count by label with torch.bincount or numpy.bincount.",
+    )
+
+
+@pytest.mark.points(2)
+def test_item(paired_dataset: Answer, generator: torch.Generator) -> None:
+    """An item is (x_first, x_second, label), the label an int or a 0-d tensor."""
+    labels = shuffled(dict.fromkeys(range(10), 3), generator)
+    given = views(labels, shuffled(dict.fromkeys(range(10), 3), generator))
+    pairs = items(paired_dataset, given)
+    expect_number(len(pairs), given)
+
+
+@pytest.mark.points(2)
+def test_labels_match(paired_dataset: Answer, generator: torch.Generator) -> None:
+    """Both images of a pair show the digit that the label says."""
+    given = unequal(generator)
+    pairs = items(paired_dataset, given)
+    expect_labels(pairs, given)
+    if not pairs:
+        expect_number(0, given)
+
+
+@pytest.mark.points(1)
+def test_length(paired_dataset: Answer, generator: torch.Generator) -> None:
+    """len() is the sum over labels of the smaller class."""
+    given = unequal(generator)
+    expect_number(len(paired_dataset(given.first, given.second)), given)
+
+
+@pytest.mark.points(1)
+def test_used_once(paired_dataset: Answer, generator: torch.Generator) -> None:
+    """Each image is used at most once."""
+    given = unequal(generator)
+    pairs = items(paired_dataset, given)
+    expect_once(pairs)
+    if not pairs:
+        expect_number(0, given)
+
+
+@pytest.mark.points(2)
+def test_unequal_classes(paired_dataset: Answer, generator: torch.Generator) -> None:
+    """Unequal classes: each label has as many pairs as its smaller class, whichever dataset has it."""
+    given = unequal(generator)
+    pairs = items(paired_dataset, given)
+    expect_number(len(pairs), given, pairs)
+    expect_labels(pairs, given)
+    expect_once(pairs)
+    if Counter(pair.label for pair in pairs) != given.pairs_per_label():
+        raise Wrong(
+            expected=f"pairs per label {dict(sorted(given.pairs_per_label().items()))}",
+            got=f"{dict(sorted(Counter(pair.label for pair in pairs).items()))}",
+            cause="some labels have too many pairs and others too few",
+            hint="Cut both lists of indices of each label to the shorter one.",
+        )
+
+
+@pytest.mark.points(1)
+def test_missing_classes(paired_dataset: Answer, generator: torch.Generator) -> None:
+    """A label that only one dataset has makes no pair, and does no harm."""
+    first = shuffled({0: 3, 3: 4, 4: 2, 9: 5}, generator)
+    second = shuffled({1: 2, 3: 2, 4: 6, 9: 5, 7: 3}, generator)
+    for given in (views(first, second), views(second, first)):
+        pairs = items(paired_dataset, given)
+        expect_labels(pairs, given)
+        expect_number(len(pairs), given, pairs)
+        expect_once(pairs)
+
+
+@pytest.mark.points(1)
+def test_attributes(paired_dataset: Answer, generator: torch.Generator) -> None:
+    """Either dataset may keep its labels in .targets (a tensor) or in .labels (an array)."""
+    first = shuffled({2: 3, 5: 2, 6: 4}, generator)
+    second = shuffled({2: 2, 5: 4, 6: 1}, generator)
+    for attributes in (("targets", "labels"), ("labels", "targets"), ("targets", "targets"), ("labels", "labels")):
+        given = views(first, second, attributes)
+        pairs = items(paired_dataset, given)
+        expect_labels(pairs, given)
+        expect_number(len(pairs), given, pairs)
+
+
+@pytest.mark.points(1)
+def test_empty_overlap(paired_dataset: Answer, generator: torch.Generator) -> None:
+    """Datasets without a common label make an empty dataset, not an error."""
+    given = views(shuffled({0: 3, 2: 2}, generator), shuffled({1: 4, 3: 2}, generator))
+    expect_number(len(paired_dataset(given.first, given.second)), given)
+
+
+@pytest.mark.points(1)
+def test_stable(paired_dataset: Answer, generator: torch.Generator) -> None:
+    """Asking twice for the same item gives the same pair."""
+    given = views(shuffled({1: 6, 8: 7}, generator), shuffled({1: 7, 8: 6}, generator))
+    dataset = paired_dataset(given.first, given.second)
+    forth = indices(dataset, given)
+    once = [read_item(item) for item in dataset.take(forth)]
+    again = [read_item(item) for item in dataset.take(forth[::-1])][::-1]
+    for i, (before, after) in enumerate(zip(once, again, strict=True)):
+        if before != after:
+            raise Wrong(
+                expected=f"item {i} to be the same pair each time: images {before.first[1]} and {before.second[1]}",
+                got=f"images {after.first[1]} and {after.second[1]} at the second time",
+                cause="a partner is drawn at random in __getitem__, or an item depends on those asked for before",
+                hint="Make the list of pairs once, in __init__; __getitem__ only looks it up.",
+            )
+    if not once:
+        expect_number(0, given)

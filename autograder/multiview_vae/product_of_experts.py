@@ -1,0 +1,392 @@
+"""Checks of `product_of_experts(mu1, logvar1, mu2, logvar2) -> (mu, logvar)`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autograder.checking.diagnosis import NAN, NAN_HINT, Mistake, Wrong, backward, compare, describe, same
+from autograder.multiview_vae import references
+
+EXERCISE = {"answer": "product_of_experts"}
+
+Answer = Callable[[Tensor, Tensor, Tensor, Tensor], Any]
+Experts = tuple[Tensor, Tensor, Tensor, Tensor]  # mu1, logvar1, mu2, logvar2
+
+CAUSE = "the result is not the normalised product of the two Gaussians"
+HINT = (
+    "Do the case by hand: N(0, 1) times N(3, 1/2). The precisions are 1 and 2, so the product has precision 3 and mean "
+    "(1*0 + 2*3)/3 = 2."
+)
+
+
+def draw(generator: torch.Generator, *shape: int, spread: float = 1.0) -> Experts:
+    """Return two experts with means about 2 and log-variances about `spread` from zero."""
+    mu1, logvar1, mu2, logvar2 = torch.randn(4, *shape, generator=generator)
+    return 2 * mu1, spread * logvar1, 2 * mu2, spread * logvar2
+
+
+def call(answer: Answer, *experts: Tensor) -> tuple[Tensor, Tensor]:
+    """Call the answer with copies of the experts and return its pair of tensors."""
+    return pair(answer(*[expert.clone() for expert in experts]))
+
+
+def pair(result: object) -> tuple[Tensor, Tensor]:
+    """Return a result as (mu, logvar), or raise `Wrong` if it is not a pair of tensors."""
+    if not (isinstance(result, tuple | list) and len(result) == 2 and all(isinstance(t, Tensor) for t in result)):
+        raise Wrong(
+            expected="a tuple of two tensors, (mu, logvar)",
+            got=describe(result),
+            cause="the function does not return two tensors",
+            hint="End it with `return mu, logvar`.",
+        )
+    return result[0], result[1]
+
+
+def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
+    """Return (cause, hint, mu, logvar) of typical wrong formulas, in float64."""
+    mu1, logvar1, mu2, logvar2 = (expert.double() for expert in experts)
+    var1, var2 = logvar1.exp(), logvar2.exp()
+    right_mu, right_logvar = references.product_of_experts(*experts)
+    right_var = right_logvar.exp()
+    precisions = "Add the precisions, 1/variance = exp(-logvar), then turn the sum back into a log-variance."
+    weights = "Weigh each mean by its precision and divide by the sum of the precisions."
+    nothing = torch.full_like(mu1, torch.nan)
+    with_prior = references.product_of_experts(right_mu, right_logvar, torch.zeros_like(mu1), torch.zeros_like(mu1))
+    return [
+        ("your mean and log-variance are in the wrong order", "Return (mu, logvar).", right_logvar, right_mu),
+        ("a standard normal prior slipped in as a third expert", "Multiply the two experts only.", *with_prior),
+        (
+            "your log-variance is the average of the two experts' log-variances; precisions add, log-variances don't",
+            precisions,
+            nothing,
+            (logvar1 + logvar2) / 2,
+        ),
+        (
+            "your variance is the average of the two experts' variances; precisions add, variances don't",
+            precisions,
+            nothing,
+            ((var1 + var2) / 2).log(),
+        ),
+        ("you added the variances; precisions add, variances don't", precisions, nothing, (var1 + var2).log()),
+        ("you added the log-variances; precisions add, log-variances don't", precisions, nothing, logvar1 + logvar2),
+        (
+            "your result is the log of the joint precision, not of the joint variance",
+            "The variance is one over the precision, so the logarithm changes its sign.",
+            nothing,
+            -right_logvar,
+        ),
+        ("you returned the variance, not its logarithm", "Take the logarithm at the end.", nothing, right_var),
+        ("you returned the precision, not the log-variance", precisions, nothing, 1 / right_var),
+        (
+            "you returned the standard deviation, not the log-variance",
+            "The log-variance is twice the logarithm of the standard deviation.",
+            nothing,
+            right_var.sqrt(),
+        ),
+        (
+            "you returned the log of the standard deviation, not of the variance",
+            "The log-variance is twice the logarithm of the standard deviation.",
+            nothing,
+            right_logvar / 2,
+        ),
+        (
+            "your precision is the average of the precisions; in a product they add",
+            "Don't divide by the number of experts.",
+            nothing,
+            right_logvar + torch.log(torch.tensor(2.0)),
+        ),
+        (
+            "you took the log-variances for variances",
+            "The variance of an expert is exp(logvar).",
+            (mu1 / logvar1 + mu2 / logvar2) / (1 / logvar1 + 1 / logvar2),
+            (1 / (1 / logvar1 + 1 / logvar2)),
+        ),
+        (
+            "you took the log-variances for precisions",
+            "The precision of an expert is exp(-logvar).",
+            (mu1 * logvar1 + mu2 * logvar2) / (logvar1 + logvar2),
+            -(logvar1 + logvar2).log(),
+        ),
+        (
+            "you took exp(logvar / 2), the standard deviation, for the variance",
+            "The variance of an expert is exp(logvar), without the half.",
+            references.product_of_experts(mu1, logvar1 / 2, mu2, logvar2 / 2)[0],
+            references.product_of_experts(mu1, logvar1 / 2, mu2, logvar2 / 2)[1],
+        ),
+        (
+            "you squared the variance: logvar is already the logarithm of the variance",
+            "The variance of an expert is exp(logvar), without the factor two.",
+            *references.product_of_experts(mu1, 2 * logvar1, mu2, 2 * logvar2),
+        ),
+        ("your mean is the plain average of the means", weights, (mu1 + mu2) / 2, nothing),
+        ("your mean is the plain sum of the means", weights, mu1 + mu2, nothing),
+        (
+            "you weighed each mean by its variance (or by the other's precision), so the unsure expert counts most",
+            weights,
+            (mu1 * var1 + mu2 * var2) / (var1 + var2),
+            nothing,
+        ),
+        (
+            "you weighed the means by their precisions but did not divide by the sum of the precisions",
+            weights,
+            mu1 / var1 + mu2 / var2,
+            nothing,
+        ),
+        ("you returned the first expert", "Both experts count.", mu1, logvar1),
+        ("you returned the second expert", "Both experts count.", mu2, logvar2),
+        (
+            "this is the moment-matched mixture (sum) of the experts, not their product",
+            precisions,
+            nothing,  # its mean is the plain average
+            ((var1 + var2) / 2 + (mu1 - mu2).square() / 4).log(),
+        ),
+    ]
+
+
+def usual(answer: Answer) -> bool:
+    """Return whether an answer is right for two experts that are about equally sure."""
+    experts = [torch.tensor([[value]]) for value in (2.0, 0.5, -1.0, -0.5)]
+    mu1, logvar1, mu2, logvar2 = experts
+    return all(map(same, call(answer, *experts), references.product_of_experts(mu1, logvar1, mu2, logvar2)))
+
+
+SMALL = "a small constant or a clamp that should keep exp in range changes the result"
+STABLE = "Weights that sum to one: torch.softmax of the stacked -logvar; the log of a sum: torch.logsumexp."
+
+
+def compare_far(answer: Answer, experts: Experts) -> None:
+    """Compare with the product where one expert is much surer than the other."""
+    cause, hint = (SMALL, STABLE) if usual(answer) else (CAUSE, HINT)
+    compare_joint(*call(answer, *experts), experts, cause=cause, hint=hint)
+
+
+def compare_joint(
+    mu: Tensor | None,
+    logvar: Tensor | None,
+    experts: Experts,
+    *,
+    cause: str = CAUSE,
+    hint: str = HINT,
+) -> None:
+    """Compare a mean, a log-variance or both with the product of the experts, and name the mistake."""
+    if any(part is not None and part.isnan().any() for part in (mu, logvar)):
+        cause, hint = NAN, NAN_HINT
+    right_mu, right_logvar = references.product_of_experts(*experts)
+    if mu is not None and not same(mu, right_mu):
+        means = [Mistake(why, help_, wrong) for why, help_, wrong, _ in mistakes(experts)]
+        compare("mean", mu, right_mu, mistakes=means, cause=cause, hint=hint)
+    if logvar is not None and not same(logvar, right_logvar):
+        logvars = [Mistake(why, help_, wrong) for why, help_, _, wrong in mistakes(experts)]
+        compare("log-variance", logvar, right_logvar, mistakes=logvars, cause=cause, hint=hint)
+
+
+def stored_references() -> tuple[Experts, Tensor, Tensor]:
+    """Return the stored experts of moderate log-variance, and their joint mean and log-variance, all (1, N)."""
+    cases = [case for case in references.golden()["product_of_experts"] if max(map(abs, case["experts"])) < 10]
+    experts = torch.tensor([case["experts"] for case in cases])
+    joint = torch.tensor([[float(value) for value in case["joint"]] for case in cases], dtype=torch.float64)
+    mu1, logvar1, mu2, logvar2 = experts.T[:, None]
+    return (mu1, logvar1, mu2, logvar2), joint[None, :, 0], joint[None, :, 1]
+
+
+@pytest.mark.points(1)
+def test_vectors(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """Vectors of 20 latent dimensions give vectors of 20."""
+    expect_shape(product_of_experts, draw(generator, 20))
+
+
+@pytest.mark.points(1)
+def test_batches(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """Batches keep their shape, for any batch size and any number of latent dimensions."""
+    for shape in ((7, 20), (1, 20), (5, 3), (4, 1), (2, 3, 5)):
+        expect_shape(product_of_experts, draw(generator, *shape))
+
+
+def expect_shape(answer: Answer, experts: Experts) -> None:
+    """Raise `Wrong` unless mean and log-variance have the experts' shape."""
+    expected = experts[0].shape
+    for name, got in zip(("mean", "log-variance"), call(answer, *experts), strict=True):
+        if got.shape != expected:
+            raise Wrong(
+                expected=f"{name} of shape {tuple(expected)}, the shape of every input",
+                got=describe(got),
+                cause="a sum, mean, stack or squeeze changes the shape"
+                if got.numel() != expected.numel()
+                else "a reshape or transpose changes the shape",
+                hint="The product is taken entry by entry; no line needs to know the shape.",
+            )
+
+
+@pytest.mark.points(2)
+def test_mean(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """The mean is that of the product of the densities."""
+    experts = draw(generator, 16, 20)
+    compare_joint(call(product_of_experts, *experts)[0], None, experts)
+    stored, mean, _ = stored_references()
+    compare("mean", call(product_of_experts, *stored)[0], mean, cause=CAUSE, hint=HINT)
+
+
+@pytest.mark.points(2)
+def test_logvar(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """The log-variance is that of the product of the densities."""
+    experts = draw(generator, 16, 20)
+    compare_joint(None, call(product_of_experts, *experts)[1], experts)
+    stored, _, logvar = stored_references()
+    compare("log-variance", call(product_of_experts, *stored)[1], logvar, cause=CAUSE, hint=HINT)
+
+
+@pytest.mark.points(1)
+def test_equal_experts(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """Two equal experts keep their mean and halve the variance."""
+    mu, logvar, _, _ = draw(generator, 4, 20)
+    experts = (mu, logvar, mu, logvar)
+    compare_joint(*call(product_of_experts, *experts), experts)
+
+
+@pytest.mark.points(1)
+def test_order(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """The order of the experts does not matter."""
+    mu1, logvar1, mu2, logvar2 = draw(generator, 4, 20)
+    one = call(product_of_experts, mu1, logvar1, mu2, logvar2)
+    other = call(product_of_experts, mu2, logvar2, mu1, logvar1)
+    for name, got, swapped in zip(("mean", "log-variance"), one, other, strict=True):
+        compare(
+            f"{name} with the experts swapped",
+            swapped,
+            got.detach(),
+            cause="the formula treats the two experts differently",
+            hint="Exchange 1 and 2 everywhere in your code: the formula should stay the same.",
+        )
+    # An answer that ignores its inputs would pass the comparison above.
+    if torch.equal(one[0], call(product_of_experts, mu1 + 1, logvar1, mu2 + 1, logvar2)[0]):
+        raise Wrong(
+            expected="a mean that moves by 1 when both means move by 1",
+            got="the same mean",
+            cause="the result does not depend on the means of the experts",
+            hint=HINT,
+        )
+
+
+@pytest.mark.points(1)
+def test_sure_expert(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """A sure expert (log-variance -12) wins."""
+    mu1, _, mu2, logvar2 = draw(generator, 4, 20)
+    compare_far(product_of_experts, (mu1, torch.full_like(mu1, -12.0), mu2, logvar2))
+
+
+@pytest.mark.points(1)
+def test_unsure_expert(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """An unsure expert (log-variance +12) is ignored."""
+    mu1, logvar1, mu2, _ = draw(generator, 4, 20)
+    compare_far(product_of_experts, (mu1, logvar1, mu2, torch.full_like(mu2, 12.0)))
+
+
+@pytest.mark.points(1)
+def test_no_prior(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """No prior slipped in: two unsure experts stay unsure, and far means stay far."""
+    mu = 20 + torch.rand(4, 20, generator=generator)
+    logvar = 3 + torch.rand(4, 20, generator=generator)
+    experts = (mu, logvar, mu + 2, logvar.flip(0))
+    compare_joint(*call(product_of_experts, *experts), experts)
+
+
+@pytest.mark.points(1)
+def test_dtype(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """float32 in gives float32 out, float64 gives float64."""
+    for dtype in (torch.float32, torch.float64):
+        experts = [expert.to(dtype) for expert in draw(generator, 3, 20)]
+        for name, got in zip(("mean", "log-variance"), call(product_of_experts, *experts), strict=True):
+            if got.dtype != dtype:
+                raise Wrong(
+                    expected=f"{name} of dtype {dtype}, the dtype of the inputs",
+                    got=describe(got),
+                    cause="a constant tensor, numpy or a cast changes the dtype",
+                    hint="Use Python numbers for constants, and torch.zeros_like or torch.ones_like for tensors.",
+                )
+
+
+@pytest.mark.points(1)
+def test_inputs_untouched(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """The four inputs are left as they were."""
+    before = draw(generator, 3, 20)
+    given = [expert.clone() for expert in before]
+    pair(product_of_experts(*given))
+    for name, original, now in zip(("mu1", "logvar1", "mu2", "logvar2"), before, given, strict=True):
+        compare(
+            name,
+            now,
+            original,
+            cause=f"an in-place operation changes {name}",
+            hint="Avoid +=, *= and methods that end in an underscore (exp_, add_) on the inputs.",
+            rtol=0,
+            atol=0,
+        )
+
+
+@pytest.mark.points(1)
+def test_gradients(product_of_experts: Answer, generator: torch.Generator) -> None:
+    """Gradients reach all four inputs."""
+    experts = draw(generator, 3, 20)
+    gradients(product_of_experts, experts, rtol=1e-3)
+
+
+def gradients(answer: Answer, experts: Experts, rtol: float) -> None:
+    """Compare the gradients of sum(mu) + sum(logvar) at the four inputs with those of the float64 formula."""
+    wanted = [expert.double().requires_grad_() for expert in experts]
+    torch.stack([part.sum() for part in references.product_of_experts(*wanted)]).sum().backward()
+    given = [expert.clone().requires_grad_() for expert in experts]
+    mu, logvar = pair(answer(*given))
+    total = mu.sum() + logvar.sum()
+    if total.requires_grad:
+        backward(total)
+    for name, got, want in zip(("mu1", "logvar1", "mu2", "logvar2"), given, wanted, strict=True):
+        if got.grad is None:
+            raise Wrong(
+                expected=f"a gradient at {name}",
+                got="no gradient",
+                cause="detach, .data, .item(), numpy, torch.no_grad() or torch.tensor(...) cuts the graph",
+                hint="Compute with torch operations on the inputs: the encoders learn through this function.",
+            )
+        assert want.grad is not None
+        compare(
+            f"gradient at {name}",
+            got.grad,
+            want.grad,
+            cause="part of the result is cut from the graph, or the value itself is wrong"
+            if got.grad.isfinite().all()
+            else "exp overflows: its value or its gradient is infinite",
+            hint="Look for detach, .data or no_grad; if the mean or the log-variance is wrong, mend that first."
+            if got.grad.isfinite().all()
+            else STABLE,
+            rtol=rtol,
+        )
+
+
+@pytest.mark.points(1)
+def test_stable(product_of_experts: Answer) -> None:
+    """Finite and exact for log-variances of +100 and -100, in value and gradient."""
+    values = (-100.0, 0.0, 100.0)
+    pairs = [(a, b) for a in values for b in values]
+    logvar1, logvar2 = torch.tensor(pairs).T[:, None]  # each (1, 9)
+    experts = (torch.full_like(logvar1, 2.0), logvar1, torch.full_like(logvar2, -1.0), logvar2)
+    right_mu, right_logvar = references.product_of_experts(*experts)
+    ordinary = usual(product_of_experts)
+    for name, got, right in zip(
+        ("mean", "log-variance"), call(product_of_experts, *experts), (right_mu, right_logvar), strict=True
+    ):
+        compare(
+            name,
+            got,
+            right,
+            cause="the result is wrong where the experts are about equally sure, too"
+            if not ordinary
+            else SMALL
+            if got.isfinite().all()
+            else "float32 overflows: exp(100) is infinite and exp(-100) is zero",
+            hint=STABLE if ordinary else "Mend the mean and the log-variance first.",
+            rtol=1e-5,
+        )
+    gradients(product_of_experts, experts, rtol=1e-3)

@@ -1,0 +1,561 @@
+"""Checks of `vae_loss(...) -> (loss, recon_mnist, recon_svhn, kl)`."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, TypedDict
+
+import pytest
+import torch
+from torch import Tensor
+
+from autograder.checking.diagnosis import NAN, NAN_HINT, Mistake, Wrong, backward, compare, describe, same
+from autograder.multiview_vae import references
+from autograder.multiview_vae.references import LossParts, pixel
+
+EXERCISE = {"answer": "vae_loss"}
+
+Answer = Callable[..., Any]
+
+ORDER = "(loss, recon_mnist, recon_svhn, kl)"
+
+
+class Inputs(TypedDict):
+    """Everything `vae_loss` can be given: images (B, C, 32, 32) in (0, 1), mu and logvar (B, D)."""
+
+    x_recon_mnist: Tensor
+    x_mnist: Tensor
+    x_recon_svhn: Tensor
+    x_svhn: Tensor
+    mu: Tensor
+    logvar: Tensor
+
+
+def draw(generator: torch.Generator, batch: int = 5, latent: int = 20) -> Inputs:
+    """Return a random batch; reconstructions stay away from 0 and 1, where the cross entropy is infinite."""
+
+    def images(channels: int) -> Tensor:
+        return 0.001 + 0.998 * torch.rand(batch, channels, 32, 32, generator=generator)
+
+    mu, logvar = torch.randn(2, batch, latent, generator=generator)
+    return {
+        "x_recon_mnist": images(1),
+        "x_mnist": images(1),
+        "x_recon_svhn": images(3),
+        "x_svhn": images(3),
+        "mu": mu,
+        "logvar": logvar - 0.5,
+    }
+
+
+def call(answer: Answer, **inputs: Any) -> LossParts:
+    """Call the answer with copies of the inputs and return its four scalars."""
+    return scalars(answer(**copied(inputs)))
+
+
+def copied(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs with copies of the tensors, so that no call can change what the next one is given."""
+    return {name: value.clone() if isinstance(value, Tensor) else value for name, value in inputs.items()}
+
+
+def scalars(result: object) -> LossParts:
+    """Return a result as four scalars, or raise `Wrong`."""
+    parts = []
+    for name, part in zip(LossParts._fields, four(result), strict=True):
+        if isinstance(part, int | float) and not isinstance(part, bool):
+            part = torch.tensor(float(part))
+        if not (isinstance(part, Tensor) and part.numel() == 1):
+            raise Wrong(
+                expected=f"{name} as a scalar",
+                got=describe(part),
+                cause="reduction='none', or a sum over some of the dimensions only"
+                if isinstance(part, Tensor)
+                else f"{name} is a NumPy number, not a tensor"
+                if hasattr(part, "dtype")
+                else f"{name} is not a number",
+                hint="Sum over pixels or latent dimensions, then take the mean over the batch: one number remains.",
+            )
+        parts.append(part.reshape(()))
+    return LossParts(*parts)
+
+
+def four(result: object) -> tuple[Any, ...]:
+    """Return a result as a tuple of four, or raise `Wrong` if it has not four parts."""
+    if not (isinstance(result, tuple | list) and len(result) == 4):
+        raise Wrong(
+            expected=f"a tuple of four scalars, {ORDER}",
+            got=describe(result),
+            cause="the function does not return four values",
+            hint=f"End it with `return {ORDER.strip('()')}`.",
+        )
+    return tuple(result)
+
+
+@contextmanager
+def naming_order(result: object, inputs: Mapping[str, Any]) -> Iterator[None]:
+    """Where a comparison fails because the right results stand in another order, say that."""
+    try:
+        yield
+    except Wrong as wrong:
+        right = references.vae_loss(**inputs)
+        try:
+            got = scalars(result)
+        except Wrong:
+            raise wrong from None
+        orders = [o for o in itertools.permutations(range(4)) if all(same(got[i], right[k]) for i, k in enumerate(o))]
+        if orders and (0, 1, 2, 3) not in orders:
+            raise Wrong(
+                expected=ORDER,
+                got=f"({', '.join(LossParts._fields[k] for k in orders[0])})",
+                cause="the four results are in another order",
+                hint=f"End the function with `return {ORDER.strip('()')}`.",
+            ) from None
+        raise
+
+
+def scaled(right: Tensor, batch: int, entries: int, channels: int) -> list[Mistake]:
+    """Return the mistakes of scale that every term shares."""
+    reduce = "Sum over pixels or latent dimensions, then take the mean over the batch: .sum() / len(x)."
+    table = [
+        Mistake("the sign is wrong: this is minus what it should be", "Every part is positive here.", -right),
+        Mistake("you took the mean over the batch and over all entries", reduce, right / entries),
+        Mistake("you summed over the batch too; it should be the mean over the batch", reduce, right * batch),
+        Mistake("you divided by the batch size twice", reduce, right / batch),
+        Mistake("you took the mean over the entries but the sum over the batch", reduce, right * batch / entries),
+    ]
+    if channels > 1:
+        table.append(Mistake("you took the mean over the colour channels", reduce, right / channels))
+        per_pixel = right * channels / entries
+        table.append(Mistake("you took the mean over the pixels and the sum over the channels", reduce, per_pixel))
+    return [mistake for mistake in table if not torch.allclose(mistake.value, right)]
+
+
+def mnist_mistakes(inputs: Inputs) -> list[Mistake]:
+    """Return typical wrong values of the MNIST term, in float64."""
+    p, x = inputs["x_recon_mnist"].double(), inputs["x_mnist"].double()
+    n = len(x)
+    right = references.vae_loss(x_recon_mnist=p, x_mnist=x).recon_mnist
+    logits = torch.nn.functional.binary_cross_entropy_with_logits(p, x, reduction="sum") / n
+    bce = "Use binary_cross_entropy(x_recon, x, reduction='sum')."
+    return [
+        *scaled(right, n, x[0].numel(), 1),
+        Mistake("this is the squared error; MNIST takes the binary cross entropy", bce, (p - x).square().sum() / n),
+        Mistake("this is the absolute error; MNIST takes the binary cross entropy", bce, (p - x).abs().sum() / n),
+        Mistake(
+            "the reconstruction is a probability already, but was taken for a logit (a second sigmoid)",
+            "Use binary_cross_entropy, not binary_cross_entropy_with_logits.",
+            logits,
+        ),
+        Mistake(
+            "reconstruction and target are exchanged",
+            "The reconstruction is the first argument of binary_cross_entropy, the image the second.",
+            -(p * x.log() + (1 - p) * (1 - x).log()).sum() / n,
+        ),
+        Mistake("the term (1 - x) log(1 - x_recon) is missing", bce, -(x * p.log()).sum() / n),
+        Mistake("the term x log(x_recon) is missing", bce, -((1 - x) * (1 - p).log()).sum() / n),
+        Mistake(
+            "the minus sign reaches the first term only",
+            "It stands before the whole sum: -(x log(x_recon) + (1 - x) log(1 - x_recon)).",
+            (-x * p.log() + (1 - x) * (1 - p).log()).sum() / n,
+        ),
+    ]
+
+
+def svhn_mistakes(inputs: Inputs) -> list[Mistake]:
+    """Return typical wrong values of the SVHN term, in float64."""
+    p, x = inputs["x_recon_svhn"].double(), inputs["x_svhn"].double()
+    n = len(x)
+    error = (p - x).square()
+    mse = "Use mse_loss(x_recon, x, reduction='sum')."
+    return [
+        *scaled(error.sum() / n, n, x[0].numel(), 3),
+        Mistake("this is half the squared error", "The factor is svhn_weight; leave out the 1/2.", error.sum() / n / 2),
+        Mistake("this is the absolute error; SVHN takes the squared error", mse, (p - x).abs().sum() / n),
+        Mistake("this is the root of the squared error", "Leave out the square root.", error.sum().sqrt() / n),
+        Mistake(
+            "this is the norm of each image's error, not its square",
+            "Leave out the square root.",
+            error.flatten(1).sum(1).sqrt().mean(),
+        ),
+        Mistake(
+            "this is the binary cross entropy; SVHN takes the squared error",
+            mse,
+            -(x * p.log() + (1 - x) * (1 - p).log()).sum() / n,
+        ),
+    ]
+
+
+def kl_mistakes(inputs: Inputs) -> list[Mistake]:
+    """Return typical wrong values of the KL term, in float64."""
+    mu, logvar = inputs["mu"].double(), inputs["logvar"].double()
+    n = len(mu)
+    right = references.vae_loss(mu=mu, logvar=logvar).kl
+
+    def half(terms: Tensor) -> Tensor:
+        return 0.5 * terms.sum() / n
+
+    square, var = mu.square(), logvar.exp()
+    formula = "KL = -1/2 * sum(1 + logvar - mu^2 - exp(logvar)), mean over the batch."
+    return [
+        *scaled(right, n, mu.shape[1], 1),
+        Mistake("the factor 1/2 is missing", formula, 2 * right),
+        Mistake("the term mu^2 is missing", formula, half(var - 1 - logvar)),
+        Mistake("mu is not squared", formula, half(var + mu - 1 - logvar)),
+        Mistake("the constant 1 is missing", formula, half(var + square - logvar)),
+        Mistake("the term logvar is missing", formula, half(var + square - 1)),
+        Mistake("the sign of logvar is wrong", formula, half(var + square - 1 + logvar)),
+        Mistake("logvar was taken for the variance", formula, half(logvar + square - 1 - logvar.abs().log())),
+        Mistake(
+            "logvar was taken for the standard deviation",
+            formula,
+            half(logvar**2 + square - 1 - 2 * logvar.abs().log()),
+        ),
+        Mistake(
+            "logvar was taken for the log of the standard deviation", formula, half(var**2 + square - 1 - 2 * logvar)
+        ),
+        Mistake(
+            "exp(logvar / 2), the standard deviation, stands where the variance should",
+            formula,
+            half(var.sqrt() + square - 1 - logvar),
+        ),
+        Mistake(
+            "this is KL(prior || posterior); the posterior comes first",
+            formula,
+            half((1 + square) / var - 1 + logvar),
+        ),
+        Mistake(
+            "you divided by the number of pixels",
+            "The KL is summed over the latent dimensions only.",
+            right / inputs["x_mnist"][0].numel(),
+        ),
+    ]
+
+
+TABLES: Mapping[str, Callable[[Inputs], list[Mistake]]] = MappingProxyType(
+    {"recon_mnist": mnist_mistakes, "recon_svhn": svhn_mistakes, "kl": kl_mistakes}
+)
+
+
+def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs) -> None:
+    """Compare one part, and name its mistake."""
+    if same(got, right):
+        return  # without working out what the mistakes would give
+    whole = Mistake(
+        "this is the whole loss: += on the loss changed the part in place",
+        "Write loss = a + b + c; `loss = a` gives the same tensor a second name.",
+        references.vae_loss(**inputs).loss,
+    )
+    compare(
+        part,
+        got,
+        right,
+        mistakes=[*TABLES[part](inputs), whole],
+        cause=NAN if got.isnan() else f"{part} is not what its definition gives",
+        hint=NAN_HINT
+        if got.isnan()
+        else "Compute it by hand for one image of two pixels (or one latent dimension), and compare.",
+    )
+
+
+def loss_mistakes(right: LossParts, beta: float, svhn_weight: float) -> list[Mistake]:
+    """Return typical wrong totals, in float64; of those that a weight of 1 makes equal, the first."""
+    _, mnist, svhn, kl = right
+    total = "loss = recon_mnist + svhn_weight * recon_svhn + beta * kl."
+    table = [
+        Mistake("beta is ignored in the total", total, mnist + svhn_weight * svhn + kl),
+        Mistake("svhn_weight is ignored in the total", total, mnist + svhn + beta * kl),
+        Mistake("beta and svhn_weight are both ignored in the total", total, mnist + svhn + kl),
+        Mistake("beta multiplies more than the KL", total, beta * (mnist + svhn_weight * svhn + kl)),
+        Mistake("beta multiplies the reconstruction, not the KL", total, beta * (mnist + svhn_weight * svhn) + kl),
+        Mistake("svhn_weight multiplies more than the SVHN term", total, svhn_weight * (mnist + svhn) + beta * kl),
+        Mistake("svhn_weight multiplies the MNIST term", total, svhn_weight * mnist + svhn + beta * kl),
+        Mistake("svhn_weight multiplies the whole loss", total, svhn_weight * (mnist + svhn + beta * kl)),
+        Mistake("beta and svhn_weight are exchanged", total, mnist + beta * svhn + svhn_weight * kl),
+        Mistake(
+            "the KL is subtracted; the loss is minus the ELBO, so it is added",
+            total,
+            mnist + svhn_weight * svhn - beta * kl,
+        ),
+        Mistake("this is the ELBO; the loss is minus the ELBO", total, -(mnist + svhn_weight * svhn + beta * kl)),
+        Mistake("the KL is missing in the total", total, mnist + svhn_weight * svhn),
+        Mistake("the MNIST term is missing in the total", total, svhn_weight * svhn + beta * kl),
+        Mistake("the SVHN term is missing in the total", total, mnist + beta * kl),
+        Mistake("the total is divided by the number of terms", total, (mnist + svhn_weight * svhn + beta * kl) / 3),
+        Mistake("beta is applied twice", total, mnist + svhn_weight * svhn + beta**2 * kl),
+        Mistake("svhn_weight is applied twice", total, mnist + svhn_weight**2 * svhn + beta * kl),
+    ]
+    return [m for i, m in enumerate(table) if not any(same(m.value, before.value) for before in table[:i])]
+
+
+def belongs(name: str, present: tuple[str, ...]) -> bool:
+    """Return whether an argument of `vae_loss` is needed for one of the parts."""
+    part = {
+        "x_recon_mnist": "recon_mnist",
+        "x_mnist": "recon_mnist",
+        "x_recon_svhn": "recon_svhn",
+        "x_svhn": "recon_svhn",
+    }
+    return part.get(name, "kl") in present
+
+
+def compare_loss(
+    got: LossParts,
+    beta: float = 1.0,
+    svhn_weight: float = 1.0,
+    present: tuple[str, ...] = LossParts._fields[1:],
+) -> None:
+    """Compare the total with the returned parts, so that a wrong part costs its own points only."""
+    for name in present:
+        if getattr(got, name).item() == 0:
+            raise Wrong(
+                expected=f"{name} of this random batch to be more than 0",
+                got=f"{name} = 0",
+                cause=f"{name} is not computed",
+                hint="Compute the part first; the total follows.",
+            )
+    parts = LossParts(*(part.detach().double() for part in got))
+    right = parts.recon_mnist + svhn_weight * parts.recon_svhn + beta * parts.kl
+    compare(
+        "loss",
+        got.loss,
+        right,
+        mistakes=loss_mistakes(parts, beta, svhn_weight),
+        cause="the total is not the weighted sum of the three parts",
+        hint="loss = recon_mnist + svhn_weight * recon_svhn + beta * kl.",
+    )
+
+
+def only(answer: Answer, generator: torch.Generator, *present: str) -> None:
+    """Call with only what the named parts need, and compare these, the absent ones and the total."""
+    inputs = draw(generator)
+    given = {name: value for name, value in inputs.items() if belongs(name, present)}
+    got = call(answer, **given)
+    own = call(answer, **inputs)  # a wrong KL costs its points elsewhere; here it must not depend on the views
+    with naming_order(got, given):
+        compare_only(got, own, inputs, present)
+
+
+def compare_only(got: LossParts, own: LossParts, inputs: Inputs, present: tuple[str, ...]) -> None:
+    """Compare the results of a call with what the present parts need; `own` are those of a call with everything."""
+    for name in LossParts._fields[1:]:
+        if name == "kl" and name in present:
+            cause, hint = "the KL changes when a view is absent", "The KL depends on mu and logvar only."
+            compare(name, got.kl, own.kl.detach(), cause=cause, hint=hint)
+        elif name in present:
+            compare_with(name, getattr(got, name), getattr(references.vae_loss(**inputs), name), inputs)
+        else:
+            compare(
+                name,
+                getattr(got, name),
+                torch.zeros(()),
+                cause=f"{name} counts although its inputs are absent",
+                hint="What is None contributes 0.",
+            )
+    compare_loss(got, present=present)
+
+
+def stored_inputs(batch: int, latent: int) -> Inputs:
+    """Return the made-up batch of the stored references."""
+
+    def array(number: int, *shape: int) -> Tensor:
+        size = torch.Size(shape).numel()
+        values: Tensor = pixel(torch.arange(size), number)
+        return values.view(shape)
+
+    return {
+        "x_recon_mnist": array(1, batch, 1, 32, 32),
+        "x_mnist": array(2, batch, 1, 32, 32),
+        "x_recon_svhn": array(3, batch, 3, 32, 32),
+        "x_svhn": array(4, batch, 3, 32, 32),
+        "mu": 4 * array(5, batch, latent) - 2,
+        "logvar": 6 * array(6, batch, latent) - 4,
+    }
+
+
+def compare_part(answer: Answer, generator: torch.Generator, part: str) -> None:
+    """Compare one part of joint calls with the formula on random inputs and with the stored references."""
+    inputs = draw(generator)
+    got = call(answer, **inputs)
+    right = getattr(references.vae_loss(**inputs), part)
+    with naming_order(got, inputs):
+        compare_with(part, getattr(got, part), right, inputs)
+    for case in references.golden()["vae_loss"]:
+        inputs = stored_inputs(case["batch"], case["latent"])
+        got = call(answer, **inputs)
+        right = torch.tensor(float(case[part]), dtype=torch.float64)
+        compare_with(part, getattr(got, part), right, inputs)
+
+
+@pytest.mark.points(2)
+def test_recon_mnist(vae_loss: Answer, generator: torch.Generator) -> None:
+    """recon_mnist is the binary cross entropy, summed over pixels, mean over the batch."""
+    compare_part(vae_loss, generator, "recon_mnist")
+
+
+@pytest.mark.points(2)
+def test_recon_svhn(vae_loss: Answer, generator: torch.Generator) -> None:
+    """recon_svhn is the squared error, summed over pixels and channels, mean over the batch."""
+    compare_part(vae_loss, generator, "recon_svhn")
+
+
+@pytest.mark.points(2)
+def test_kl(vae_loss: Answer, generator: torch.Generator) -> None:
+    """kl is KL(q || N(0, I)), summed over latent dimensions, mean over the batch."""
+    compare_part(vae_loss, generator, "kl")
+
+
+@pytest.mark.points(1)
+def test_loss(vae_loss: Answer, generator: torch.Generator) -> None:
+    """The loss of a joint call is the sum of its three parts."""
+    inputs = draw(generator)
+    got, again = call(vae_loss, **inputs), call(vae_loss, **inputs)
+    with naming_order(got, inputs):
+        compare_loss(got)
+    for name in LossParts._fields:
+        cause, hint = "the result is random", "The KL of two Gaussians has a formula; nothing here is drawn."
+        compare(name, getattr(again, name), getattr(got, name).detach(), cause=cause, hint=hint)
+    # In the documented order, without names.
+    compare_loss(by_position := scalars(vae_loss(*copied(inputs).values())))
+    for name in LossParts._fields[1:]:
+        named = getattr(got, name).detach()
+        cause = "the parameters are in another order than x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar"
+        compare(name, getattr(by_position, name), named, cause=cause, hint="Leave the first line as it was given.")
+
+
+@pytest.mark.points(1)
+def test_mnist_only(vae_loss: Answer, generator: torch.Generator) -> None:
+    """MNIST alone: the SVHN term counts 0."""
+    only(vae_loss, generator, "recon_mnist", "kl")
+
+
+@pytest.mark.points(1)
+def test_svhn_only(vae_loss: Answer, generator: torch.Generator) -> None:
+    """SVHN alone: the MNIST term counts 0."""
+    only(vae_loss, generator, "recon_svhn", "kl")
+
+
+@pytest.mark.points(1)
+def test_absent(vae_loss: Answer, generator: torch.Generator) -> None:
+    """Without a posterior the KL counts 0; a posterior alone counts its KL."""
+    only(vae_loss, generator, "recon_mnist", "recon_svhn")
+    only(vae_loss, generator, "kl")
+
+
+@pytest.mark.points(1)
+def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
+    """Batches of 1 and of 7: the mean over the batch, whatever its size."""
+    for batch in (1, 7):
+        inputs = draw(generator, batch=batch, latent=3)
+        got, right = call(vae_loss, **inputs), references.vae_loss(**inputs)
+        with naming_order(got, inputs):
+            for name in TABLES:
+                compare_with(name, getattr(got, name), getattr(right, name), inputs)
+
+
+@pytest.mark.points(1)
+def test_beta(vae_loss: Answer, generator: torch.Generator) -> None:
+    """beta multiplies the KL in the total, and nothing else."""
+    weighted(vae_loss, generator, beta=3.0)
+
+
+@pytest.mark.points(1)
+def test_svhn_weight(vae_loss: Answer, generator: torch.Generator) -> None:
+    """svhn_weight multiplies the SVHN term in the total, and nothing else."""
+    weighted(vae_loss, generator, svhn_weight=7.0)
+
+
+def weighted(answer: Answer, generator: torch.Generator, **weight: float) -> None:
+    """Compare a weighted call with an unweighted one: the parts stay, the total changes by the weighted part only."""
+    inputs = draw(generator)
+    plain = call(answer, **inputs)
+    got = call(answer, **inputs, **weight)
+    with naming_order(got, {**inputs, **weight}):
+        compare_weighted(plain, got, **weight)
+
+
+def compare_weighted(plain: LossParts, got: LossParts, **weight: float) -> None:
+    """Compare the results of a weighted call with those of one without a weight."""
+    name, value = next(iter(weight.items()))
+    for part in LossParts._fields[1:]:
+        unweighted = getattr(plain, part).detach()
+        compare(
+            part,
+            getattr(got, part),
+            unweighted,
+            mistakes=[
+                Mistake(
+                    f"the returned part is already multiplied by {name}",
+                    f"{name} belongs in the total only; the parts are returned unweighted.",
+                    unweighted * value,
+                )
+            ],
+            cause=f"{name} changes {part}",
+            hint=f"{name} belongs in the total only; the parts are returned unweighted.",
+        )
+    compare_loss(got, beta=weight.get("beta", 1.0), svhn_weight=weight.get("svhn_weight", 1.0))
+
+
+@pytest.mark.points(1)
+def test_gradients(vae_loss: Answer, generator: torch.Generator) -> None:
+    """Gradients of the loss reach both reconstructions, mu and logvar."""
+    inputs = draw(generator, batch=2)
+    learned = ("x_recon_mnist", "x_recon_svhn", "mu", "logvar")
+    wanted = {name: value.double().requires_grad_(name in learned) for name, value in inputs.items()}  # type: ignore[attr-defined]
+    references.vae_loss(**wanted, beta=2.0, svhn_weight=3.0).loss.backward()
+    given = {name: value.clone().requires_grad_(name in learned) for name, value in inputs.items()}  # type: ignore[attr-defined]
+    result = four(vae_loss(**given, beta=2.0, svhn_weight=3.0))
+    with naming_order(result, {**inputs, "beta": 2.0, "svhn_weight": 3.0}):
+        compare_gradients(result[0], given, wanted, learned)
+
+
+def compare_gradients(
+    loss: object, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], learned: tuple[str, ...]
+) -> None:
+    """Compare the gradients of a loss with those that are wanted, for the inputs that are learned."""
+    if isinstance(loss, Tensor) and loss.requires_grad:
+        backward(loss.sum())
+    for name in learned:
+        got = given[name].grad
+        want = wanted[name].grad
+        assert want is not None
+        if got is None:
+            raise Wrong(
+                expected=f"a gradient at {name}",
+                got="no gradient",
+                cause="detach, .data, .item(), float(), numpy or torch.tensor(...) cuts the graph",
+                hint="Keep every term a tensor that is computed from the inputs with torch operations.",
+            )
+        compare(
+            f"gradient at {name}",
+            got,
+            want,
+            cause="the loss depends on this input in another way than it should",
+            hint="Mend the parts first; the gradient follows.",
+            rtol=1e-3,
+        )
+
+
+@pytest.mark.points(1)
+def test_scalars(vae_loss: Answer, generator: torch.Generator) -> None:
+    """All four results are scalar tensors of the inputs' dtype and device, also where a view is absent."""
+    for dtype in (torch.float32, torch.float64):
+        inputs = {name: value.to(dtype) for name, value in draw(generator, batch=2).items()}  # type: ignore[attr-defined]
+        for present in (LossParts._fields[1:], ("recon_mnist", "kl"), ("recon_svhn", "kl"), ("recon_svhn",)):
+            result = four(vae_loss(**{name: value for name, value in inputs.items() if belongs(name, present)}))
+            for name, part in zip(LossParts._fields, result, strict=True):
+                if not (
+                    isinstance(part, Tensor)
+                    and part.shape == ()
+                    and part.dtype == dtype
+                    and part.device == inputs["mu"].device
+                ):
+                    raise Wrong(
+                        expected=f"{name} as a tensor of shape () and dtype {str(dtype).removeprefix('torch.')}, "
+                        f"given {' and '.join(present)}",
+                        got=describe(part),
+                        cause="an absent part is a Python number, or a tensor of the default dtype or device"
+                        if name not in present and name != "loss"
+                        else "item(), float(), a cast or a missing reduction",
+                        hint="Begin each part with a zero made from an input: x.new_zeros(()).",
+                    )

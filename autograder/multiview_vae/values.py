@@ -1,0 +1,37 @@
+"""Values of this assignment's own that its checks send to answers.
+
+A student's kernel is given the source of this file, so it imports nothing of the checks.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+
+class LabelledImages(Dataset[tuple[Tensor, int]]):
+    """A small map dataset with `.targets` (int64 tensor, like MNIST) or `.labels` (int64 array, like SVHN)."""
+
+    targets: Tensor
+    labels: "np.ndarray[Any, np.dtype[np.int64]]"
+
+    def __init__(self, images: Tensor, labels: list[int], attribute: str) -> None:
+        self.images = images
+        self.attribute = attribute
+        self._labels = labels
+        if attribute == "targets":
+            self.targets = torch.tensor(labels, dtype=torch.int64)
+        else:
+            self.labels = np.array(labels, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], self._labels[index]
+
+    def made_from(self) -> tuple[Tensor, list[int], str]:
+        """Return what its class is called with to make it again, in another process."""
+        return self.images, self._labels, self.attribute

@@ -1,0 +1,189 @@
+"""How nbgrader executes a submission: in a confined kernel, with the graded cells judged from this process."""
+
+import math
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.utils import run_sync
+from nbclient.exceptions import DeadKernelError
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import Execute
+from traitlets import Bool, Integer
+
+from autograder.assignments import Assignment, AssignmentError
+from autograder.checking.answers import AnswerError
+from autograder.checking.report import Report, Result, Status
+from autograder.checking.running import run_checks
+from autograder.confinement.manager import ConfinedKernelManager
+from autograder.confinement.provisioner import ConfinedProvisioner
+from autograder.notebooks.release import assignment_of, is_graded_code
+from autograder.notebooks.repair import STATE
+from autograder.remote import protocol
+from autograder.remote.conversation import Conversation, why_it_died
+from autograder.remote.protocol import Reply, Request
+from autograder.remote.stand_in import KernelAnswer
+
+
+class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
+    """Executes a submission; the source of a graded cell is not run: its exercise is checked from here.
+
+    What a student's kernel does to itself is its own affair: here it can only answer calls with data, late, or not at
+    all. The score and the report are written by this process after the kernel has answered. After `preprocess`,
+    `reports` has the report of each graded cell of that notebook by name.
+    """
+
+    everything = Bool(False, help="Execute what comes after the last graded cell, too: nothing there is graded.").tag(
+        config=True
+    )
+    seed = Integer(None, allow_none=True, help="Repeats the inputs of an earlier run; fresh ones without.").tag(
+        config=True
+    )
+    stock = Bool(
+        False,
+        help="Grade code cells without checks by the number of points that they show when they run in the confined "
+        "kernel of the student. False: refuse them.",
+    ).tag(config=True)
+
+    def __init__(self, *args: Any, assignment: Assignment | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("kernel_manager_class", ConfinedKernelManager)
+        super().__init__(*args, **kwargs)
+        self._assignment = assignment
+        self.reports: dict[str, Report] = {}
+
+    def preprocess(self, nb: NotebookNode, resources: Any = None, km: Any = None) -> tuple[NotebookNode, ResourcesDict]:
+        """Execute a notebook and judge its graded cells."""
+        # nbgrader converts notebooks in the folder of the course.
+        assignment = self._assignment or assignment_of(Path.cwd(), resources["nbgrader"]["assignment"])
+        self._exercises, self._values = assignment.exercises, assignment.values
+        state = nb.metadata.get(STATE, {})
+        self._repairs = tuple(Result(**found) for found in state.get("repairs", ()))
+        self._conversation: Conversation | None = None
+        # Why nothing of this notebook runs any more.
+        self._ended: AnswerError | None = AnswerError(*state["refused"]) if "refused" in state else None
+        self._out_of_time, self._first_error = False, ""
+        self.reports = {}
+        graded = [
+            index
+            for index, cell in enumerate(nb.cells)
+            if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade")
+        ]
+        self._last = graded[-1] if graded and not self.everything else len(nb.cells)
+        if self._ended:
+            for index, cell in enumerate(nb.cells):
+                self.preprocess_cell(cell, resources, index)
+            return nb, resources
+        nb, resources = super().preprocess(nb, resources, km)
+        return nb, resources
+
+    async def async_start_new_kernel_client(self) -> Any:
+        """Connect to the kernel, make sure that it is a confined one, and prepare it for requests."""
+        provisioner = self.km.provisioner
+        if not isinstance(provisioner, ConfinedProvisioner):
+            raise RuntimeError(f"the kernel was started by {type(provisioner).__name__}, not confined")
+        try:
+            client = await super().async_start_new_kernel_client()
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}; its last words: {provisioner.last_words or 'none'}") from error
+        self.log.info(provisioner.confinement.summary())
+        self._conversation = Conversation(client, self.km)
+        await self._conversation.prepare(self._values, self.startup_timeout)
+        return client
+
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: ResourcesDict, index: int
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        """Judge a graded cell; execute another, or say in its output why it was not executed."""
+        if is_graded_code(cell):
+            self._judge(cell, resources, index)
+        elif cell.cell_type == "code" and index <= self._last:
+            self._execute(cell, resources, index)
+        return cell, resources
+
+    def _execute(self, cell: NotebookNode, resources: ResourcesDict, index: int) -> None:
+        if self._ended or self._out_of_time:
+            why = "an earlier cell ran out of time" if self._out_of_time else str(self._ended)
+            cell.outputs = [new_output("stream", text=f"Not executed: {why.rstrip('.')}.\n")]
+            return
+        try:
+            super().preprocess_cell(cell, resources, index)
+        except Exception as error:  # the kernel ended, or sent what no kernel sends
+            by_itself = isinstance(error, DeadKernelError)
+            self._ended = AnswerError("died", why_it_died(self.km, by_itself=by_itself))
+            cell.outputs = [*cell.get("outputs", []), new_output("stream", text=f"{self._ended}\n")]
+        # Keep the first error for the reports, and see whether the kernel is still of use after a timeout.
+        for output in cell.get("outputs", []):
+            if output.output_type == "error" and not self._first_error:
+                self._first_error = f"{output.ename}: {output.evalue}"[:300] if output.evalue else output.ename
+            if output.get("ename") == self.error_on_timeout["ename"] and not self._out_of_time:
+                self._out_of_time = True
+                if self._conversation:
+                    self._conversation.rouse()
+                    self._ended = self._ended or self._conversation.ended
+
+    def _judge(self, cell: NotebookNode, resources: ResourcesDict, index: int) -> None:
+        """Write the report of a graded cell, and show it with the score where nbgrader reads it."""
+        name = cell.metadata.nbgrader.grade_id
+        shown: list[NotebookNode] = []
+        if exercise := self._exercises.get(name):
+            report = run_checks(exercise, KernelAnswer(exercise, self._ask), seed=self.seed, more=self._repairs)
+        elif self.stock:
+            self._execute(cell, resources, index)
+            shown = cell.get("outputs", [])
+            report = Report(name, (*self._repairs, self._own_score(cell)), 0)
+        else:
+            raise AssignmentError(f"nobody has checks for the graded code cell {name!r}")
+        if report.max_score != float(cell.metadata.nbgrader.points):
+            raise AssignmentError(
+                f"the graded cell {name!r} has {cell.metadata.nbgrader.points:g} points, but its checks add up to "
+                f"{report.max_score:g}; `nbgrader generate_assignment` says what to change"
+            )
+        self.reports[name] = report
+        self.code_cells_executed += 1
+        cell.execution_count = self.code_cells_executed
+        score = new_output("execute_result", data=report.as_output(), execution_count=cell.execution_count)
+        cell.outputs = [score, *shown]  # nbgrader takes the first result for the score
+
+    def _ask(self, request: Request, seconds: float) -> Reply:
+        """Ask the student's kernel."""
+        if self._ended:
+            raise self._ended
+        assert self._conversation is not None
+        try:
+            reply = self._conversation.ask(request, seconds)
+        finally:
+            self._ended = self._conversation.ended
+        if isinstance(reply, protocol.Missing) and self._first_error:
+            message = f"{request.answer} is not defined when the check runs: an earlier cell stopped with "
+            raise AnswerError("missing", message + self._first_error)
+        return reply
+
+    def _own_score(self, cell: NotebookNode) -> Result:
+        """Return what a graded cell without checks earns by its own output: the number that it shows, if it is one."""
+        points = float(cell.metadata.nbgrader.points)
+
+        def result(status: Status, message: str = "", earned: float = 0.0) -> Result:
+            return Result("The number of points that this cell shows", status, earned, points, message)
+
+        if self._ended:
+            return result(self._ended.status, str(self._ended))
+        if self._out_of_time:
+            return result("timeout", "This cell, or one before it, ran out of time.")
+        for output in cell.outputs:
+            if output.output_type == "error":
+                return result("error", f"{output.ename}: {output.evalue}"[:300])
+            if output.output_type == "stream" and output.name == "stderr":
+                return result("error", f"It printed to stderr: {output.text[:300]}")
+            if output.output_type == "execute_result":
+                shown = str(output.data.get("text/plain", ""))[:300]
+                with suppress(ValueError):
+                    earned = float(shown)
+                    if math.isfinite(earned) and 0 <= earned <= points:
+                        message = "" if earned == points else f"It showed {shown}."
+                        return result("passed" if earned == points else "wrong", message, earned)
+                return result("wrong", f"It showed {shown}, which is no number from 0 to {points:g}.")
+        return result("wrong", f"It showed nothing; its last line must be a number from 0 to {points:g}.")

@@ -1,0 +1,109 @@
+"""nbgrader's ways to a notebook: one refuses a release that cannot be graded, one repairs what a student handed in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters.base import NbGraderException
+from nbgrader.coursedir import CourseDirectory
+
+from autograder.assignments import AssignmentError
+from autograder.notebooks.release import (
+    GradedCell,
+    assignment_of,
+    graded_cells,
+    graded_cells_of,
+    refuse_mistaken,
+    refuse_unchecked,
+    release_of,
+)
+from autograder.notebooks.repair import graded_form, put_aside
+
+
+class _CarefulExporter(NotebookExporter):
+    """Is made before nbgrader deletes, copies or grades anything: the place to refuse."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self._converter: Any = kwargs["parent"]
+        coursedir = self._converter.coursedir
+        try:
+            self._refuse(coursedir, coursedir.assignment_id, bool(self._converter.config.ExecuteOutside.get("stock")))
+        except AssignmentError as error:
+            self._converter.log.error("%s", error)
+            raise NbGraderException(str(error)) from None
+
+    def _refuse(self, coursedir: CourseDirectory, assignment: str, stock: bool) -> None:
+        """Raise AssignmentError if nbgrader must not go on."""
+        raise NotImplementedError
+
+
+class SourceExporter(_CarefulExporter):
+    """Reads a source notebook. Name it as `c.GenerateAssignment.exporter_class`.
+
+    A release is refused, before the old one is deleted, if a graded code cell has no checks, or other points than they.
+    """
+
+    def _refuse(self, coursedir: CourseDirectory, assignment: str, stock: bool) -> None:
+        paths = [Path(path) for paths in self._converter.assignments.values() for path in sorted(paths)]
+        cells: list[GradedCell] = []
+        for path in paths:
+            cells += graded_cells_of(nbformat.read(path, as_version=4), path.stem)
+        course = Path(coursedir.root)
+        found = assignment_of(course, assignment)
+        refuse_unchecked(found, cells, stock=stock)
+        refuse_mistaken(found, cells, course)
+
+
+class SubmissionExporter(_CarefulExporter):
+    """Reads a submitted notebook: whatever lies there, a notebook comes out that can be graded.
+
+    Name it as `c.Autograde.exporter_class`. Before a submission is touched, its automatic scores are set to 0 (where a
+    later step fails, nbgrader leaves the old ones), and links and devices are put aside (nbgrader would copy what is
+    behind them).
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self._converter.pre_convert_hook is None:
+            self._converter.pre_convert_hook = self._prepare
+
+    def _refuse(self, coursedir: CourseDirectory, assignment: str, stock: bool) -> None:
+        if not self._converter.config.Execute.get("enabled", True):
+            raise AssignmentError("without executing, nbgrader would give everybody full marks; leave --no-execute out")
+        cells = graded_cells(coursedir, assignment)
+        refuse_unchecked(assignment_of(Path(coursedir.root), assignment), cells, stock=stock)
+
+    def _prepare(self, assignment: str, student: str, notebooks: list[str]) -> None:
+        folder = Path(notebooks[0]).parent  # `student` may be a pattern
+        put_aside(folder)
+        forget(self._converter.coursedir, assignment, folder.parent.name)
+
+    def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[NotebookNode, dict[str, Any]]:
+        """Export a notebook; one that a student handed in is repaired first."""
+        read: Callable[..., Any] = super().from_filename
+        if not self._converter._sanitizing:
+            return read(filename, resources, **kw)  # type: ignore[no-any-return]
+        coursedir, names = self._converter.coursedir, resources["nbgrader"]
+        release = release_of(coursedir, names["assignment"], names["notebook"])
+        notebook = graded_form(Path(filename), release)
+        resources["metadata"] = {"name": names["notebook"], "path": str(Path(filename).parent)}
+        return self.from_notebook_node(notebook, resources, **kw)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def forget(coursedir: CourseDirectory, assignment: str, student: str) -> None:
+    """Set a student's automatic scores to 0; scores given by hand stay."""
+    names = {cell.name for cell in graded_cells(coursedir, assignment)}
+    with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+        try:
+            notebooks = gradebook.find_submission(assignment, student).notebooks
+        except MissingEntry:
+            return
+        for grade in (grade for notebook in notebooks for grade in notebook.grades):
+            if grade.name in names:
+                grade.auto_score = 0.0
+        gradebook.db.commit()

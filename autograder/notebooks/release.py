@@ -1,0 +1,105 @@
+"""What a release asks for: its graded cells, and whether there are checks for each of them."""
+
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.coursedir import CourseDirectory
+
+from autograder.assignments import CHECKS, Assignment, AssignmentError, find_exercise, known_assignments
+from autograder.checking.running import points_of
+
+
+@dataclass(frozen=True)
+class GradedCell:
+    """A code cell that is graded automatically, as nbgrader's metadata in the release describes it."""
+
+    name: str  # its grade_id
+    notebook: str  # without suffix
+    points: float
+    source: str
+
+
+def is_graded_code(cell: NotebookNode) -> bool:
+    """Return whether a cell is code that is graded automatically; nbgrader leaves what students write in to people."""
+    marks = cell.metadata.get("nbgrader", {})
+    return cell.cell_type == "code" and bool(marks.get("grade")) and not marks.get("solution")
+
+
+def graded_cells_of(notebook: NotebookNode, name: str) -> Iterator[GradedCell]:
+    """Yield the graded code cells of a notebook of that name, from top to bottom."""
+    for cell in filter(is_graded_code, notebook.cells):
+        marks = cell.metadata.nbgrader
+        yield GradedCell(marks.grade_id, name, float(marks.get("points", 0)), cell.source)
+
+
+def release_folder(coursedir: CourseDirectory, assignment: str) -> Path:
+    """Return the folder of a release."""
+    return Path(os.path.normpath(coursedir.format_path(coursedir.release_directory, ".", assignment)))
+
+
+def release_of(coursedir: CourseDirectory, assignment: str, notebook: str) -> NotebookNode:
+    """Return a notebook as it was handed out; it is shared, and must not be changed."""
+    path = release_folder(coursedir, assignment) / f"{notebook}.ipynb"
+    status = path.stat()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _read(path: Path, changed: int, size: int) -> NotebookNode:
+    release: NotebookNode = nbformat.read(path, as_version=4)
+    return release
+
+
+def release_notebooks(coursedir: CourseDirectory, assignment: str) -> list[str]:
+    """Return the names of a release's notebooks, without suffix. Raises AssignmentError if there are none."""
+    folder = release_folder(coursedir, assignment)
+    if not (names := sorted(path.stem for path in folder.glob("*.ipynb"))):
+        raise AssignmentError(f"{folder} has no notebook. Run `nbgrader generate_assignment {assignment}` first.")
+    return names
+
+
+def graded_cells(coursedir: CourseDirectory, assignment: str) -> tuple[GradedCell, ...]:
+    """Return the graded code cells of a release, in the order of its notebooks. Raises AssignmentError without one."""
+    books = [(release_of(coursedir, assignment, name), name) for name in release_notebooks(coursedir, assignment)]
+    return tuple(cell for book, name in books for cell in graded_cells_of(book, name))
+
+
+def assignment_of(course: Path, name: str) -> Assignment:
+    """Return the assignment of that name, with no exercises if nobody has checks for it."""
+    return known_assignments(course).get(name) or Assignment(name, course / CHECKS / name)
+
+
+def refuse_unchecked(assignment: Assignment, cells: Sequence[GradedCell], *, stock: bool) -> None:
+    """Raise AssignmentError, with their names, if there are graded cells without checks, unless `stock` allows them."""
+    names = [cell.name for cell in cells if cell.name not in assignment.exercises]
+    if names and not stock:
+        raise AssignmentError(
+            f"nobody has checks for the graded code cell{'s' * (len(names) > 1)} {', '.join(map(repr, names))} of "
+            f"{assignment.name!r}. Write {assignment.folder / names[0]}.py, or let the course grade such cells by what "
+            "they show: c.ExecuteOutside.stock = True."
+        )
+
+
+def refuse_mistaken(assignment: Assignment, cells: Sequence[GradedCell], course: Path) -> None:
+    """Raise AssignmentError if a graded cell and its checks disagree on the points or on what is called."""
+    for cell in cells:
+        if not (exercise := assignment.exercises.get(cell.name)):
+            continue
+        where = f"the graded cell {cell.name!r} of {cell.notebook}.ipynb"
+        if (points := points_of(exercise)) != cell.points:
+            raise AssignmentError(
+                f"{where} has {cell.points:g} points, but the checks in {exercise.checks} add up to {points:g}. "
+                "Change one of them."
+            )
+        wanted = f'check("{exercise.name}", {exercise.answer})'
+        if cell.source.strip() != wanted:
+            raise AssignmentError(f"{where} must be the one line {wanted}: nothing else in it is executed.")
+        try:
+            find_exercise(cell.name, course)
+        except ValueError as error:
+            raise AssignmentError(f"check() in {where} cannot find its exercise: {error}") from None

@@ -1,0 +1,136 @@
+"""The part of grading that needs no gradebook: execute the notebooks of a submission and judge their graded cells.
+
+It is one function of plain data, so that it can run in this process, in another, or on another machine.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from traitlets.config import Config
+
+from autograder.assignments import Assignment, installed_assignments
+from autograder.checking.report import Report
+from autograder.notebooks.execute import ExecuteOutside
+
+_one_at_a_time = threading.Lock()  # pytest, which runs the checks, takes a process for itself
+_PACKAGE = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Work:
+    """A submission to execute. `notebooks` have been repaired; `files` are those beside them."""
+
+    assignment: str
+    checks: Mapping[str, bytes]  # the files of the course's own checks; empty for those of an installed package
+    notebooks: Mapping[str, str]  # name without suffix -> JSON text
+    files: Mapping[str, bytes]  # path relative to the submission -> content
+    config: Mapping[str, Any]  # sections of nbgrader's configuration
+    code: str  # what `grading_code` returns where the work was given out
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A submission that was executed: its notebooks with outputs, and beside them what the checks found."""
+
+    notebooks: Mapping[str, str]  # name without suffix -> JSON text
+    reports: Mapping[str, Report]  # by the name of the graded cell
+
+
+def execute(work: Work) -> Executed:
+    """Execute a submission.
+
+    Raises RuntimeError where the code that grades is another than where the work was given out.
+    """
+    with _one_at_a_time, tempfile.TemporaryDirectory() as name, environment(NBGRADER_EXECUTION="autograde"):
+        assignment = _assignment(work, Path(name) / "checks")
+        if work.code != grading_code(assignment, work.config):
+            host = platform.node()
+            raise RuntimeError(f"{host} has another version of this package than the grader: install the same")
+        folder = Path(name) / "submission"
+        _write(work.files, folder)
+        _write({f"{name}.ipynb": text.encode() for name, text in work.notebooks.items()}, folder)
+        notebooks: dict[str, str] = {}
+        reports: dict[str, Report] = {}
+        for notebook, text in work.notebooks.items():
+            executor = ExecuteOutside(config=Config(work.config), assignment=assignment)
+            book, _ = executor.preprocess(nbformat.reads(text, as_version=4), {"metadata": {"path": str(folder)}})
+            notebooks[notebook] = nbformat.writes(book)
+            reports |= executor.reports
+    return Executed(notebooks, reports)
+
+
+def checks_of(assignment: Assignment) -> dict[str, bytes]:
+    """Return the files of a course's own checks, which travel with the work; none for those of an installed package."""
+    if assignment.installed:
+        return {}
+    files = (path for path in sorted(assignment.folder.rglob("*")) if _counts(path))
+    return {str(path.relative_to(assignment.folder)): path.read_bytes() for path in files}
+
+
+def _assignment(work: Work, folder: Path) -> Assignment:
+    if not work.checks:
+        return installed_assignments().get(work.assignment) or Assignment(work.assignment, folder)
+    _write(work.checks, folder)
+    return Assignment(work.assignment, folder)
+
+
+def _write(files: Mapping[str, bytes], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+@contextlib.contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set variables of the environment for a block; `nbgrader.utils.setenv` leaves them set after an error."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def grading_code(assignment: Assignment, config: Mapping[str, Any]) -> str:
+    """Return a hash of the code that decides a grade: this package, the checks, and what kernels may import beside."""
+    readable = config.get("ConfinedProvisioner", {}).get("readable", [])
+    parts = [_digest_once(_PACKAGE), *(_digest_once(Path(folder)) for folder in readable)]
+    parts.append(_digest_once(assignment.folder) if assignment.installed else digest(assignment.folder))
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+@functools.cache
+def _digest_once(folder: Path) -> str:
+    """The digest of installed code, which does not change while it runs."""
+    return digest(folder)
+
+
+def digest(*roots: Path) -> str:
+    """Return a hash of the files in some folders, and of some files."""
+    hashed = hashlib.sha256()
+    for root in roots:
+        for path in [root] if root.is_file() else sorted(root.rglob("*")):
+            if _counts(path):
+                with path.open("rb") as file:
+                    content = hashlib.file_digest(file, "sha256").digest()
+                hashed.update(os.fsencode(path.relative_to(root)) + b"\0" + content)
+    return hashed.hexdigest()
+
+
+def _counts(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts

@@ -1,0 +1,137 @@
+"""The grader's hand in a student's kernel: calls the answer there and sends what it returned back as data.
+
+Nothing is decided here, and nothing here is believed: the student's code may change every line of it. What it says is
+read by `autograder.remote.stand_in`, in the grader's process.
+"""
+
+import copy
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from IPython import get_ipython
+
+from autograder.checking.answers import explain, not_callable
+from autograder.remote import protocol
+from autograder.remote.protocol import Mark, Reply, Request
+from autograder.remote.wire import decode, encode, plain_text
+
+MIME = "application/vnd.autograder.reply+json"
+
+_values: dict[str, Any] = {}  # classes of the assignment's own, by name
+_instances: dict[int, Any] = {}
+_graphs: dict[int, tuple[dict[int, Any], list[Any]]] = {}  # call -> learned inputs by number, learned results
+_numbers = itertools.count()
+
+
+class Shown:
+    """What Jupyter displays as JSON text."""
+
+    def __init__(self, content: str) -> None:
+        self._content = content
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/plain": "reply", MIME: self._content}
+
+
+def prepare(values: str) -> None:
+    """Take in the classes of the assignment's own: the source of its `values.py`."""
+    where = Path(__file__).with_name("values.py")  # so that its lines are not taken for the student's
+    exec(compile(values, where, "exec"), _values)
+
+
+def serve(request: str) -> Shown:
+    """Do what the grader asks with the names of the student's notebook."""
+    return Shown(protocol.to_json(_reply(protocol.request_from(request))))
+
+
+def _reply(asked: Request) -> Reply:
+    name, namespace = asked.answer, get_ipython().user_ns
+    if name not in namespace:
+        return protocol.Missing()
+    answer = namespace[name]
+    if not callable(answer):
+        return protocol.Failed(plain_text(not_callable(name, answer)))
+    try:
+        return _WORK[type(asked)](answer, asked)
+    except BaseException as error:  # an interrupt too: the grader knows whether it sent one
+        return protocol.Failed(plain_text(explain(name, error)))
+
+
+def _construct(answer: Any, asked: protocol.Construct) -> Reply:
+    """Call the answer and keep what it made here."""
+    number = next(_numbers)
+    _instances[number] = answer(*decode(asked.args, values=_values), **decode(asked.kwargs, values=_values))
+    return protocol.Constructed(number)
+
+
+def _length(answer: Any, asked: protocol.Length) -> Reply:
+    return protocol.Returned(encode(len(_instances[asked.instance])))
+
+
+def _items(answer: Any, asked: protocol.Items) -> Reply:
+    instance = _instances[asked.instance]
+    return protocol.Returned(encode([instance[i] for i in asked.indices]))
+
+
+def _call(answer: Any, asked: protocol.Call) -> Reply:
+    """Call the answer; carry its result, the inputs that it overwrote, and keep its graph for `_backward`."""
+    inputs: dict[int, Any] = {}
+    before: dict[int, Any] = {}
+    learned: dict[int, Any] = {}
+
+    def keep(value: Any, mark: Mark) -> Any:
+        inputs[mark.number], before[mark.number] = value, copy.deepcopy(value)
+        if mark.learned:
+            learned[mark.number] = value.requires_grad_()
+        return value
+
+    args, kwargs = (decode(data, keep, values=_values) for data in (asked.args, asked.kwargs))
+    result = answer(*args, **kwargs)
+    number = next(_numbers)
+    results: list[Any] = []
+
+    def mark(tensor: Any) -> Mark | None:
+        if not getattr(tensor, "requires_grad", False):  # an array has no gradient
+            return None
+        results.append(tensor)
+        return Mark(len(results) - 1, learned=True)
+
+    value = encode(result, mark)
+    if results:
+        _graphs[number] = learned, results
+    changed = {i: encode(inputs[i]) for i in inputs if not _same(inputs[i], before[i])}
+    return protocol.Called(value, number, changed)
+
+
+def _same(one: Any, two: Any) -> bool:
+    one, two = (value if isinstance(value, np.ndarray) else value.detach().cpu().numpy() for value in (one, two))
+    return one.shape == two.shape and bool(one.tobytes() == two.tobytes())
+
+
+def _backward(answer: Any, asked: protocol.Backward) -> Reply:
+    import torch  # where there are gradients, it has been imported
+
+    learned, results = _graphs[asked.call]
+    try:
+        found = torch.autograd.grad(
+            [results[i] for i in asked.gradients],
+            list(learned.values()),
+            [decode(gradient) for gradient in asked.gradients.values()],
+            retain_graph=True,
+            allow_unused=True,
+        )
+    except RuntimeError as error:  # the answer's operations allow no gradient; the check has words for it
+        return protocol.NoGradients(plain_text(str(error)))
+    return protocol.Gradients({i: encode(gradient) for i, gradient in zip(learned, found, strict=True)})
+
+
+_WORK: dict[type[Request], Callable[[Any, Any], Reply]] = {
+    protocol.Construct: _construct,
+    protocol.Length: _length,
+    protocol.Items: _items,
+    protocol.Call: _call,
+    protocol.Backward: _backward,
+}
