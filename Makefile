@@ -34,7 +34,7 @@ train: setup  ## run the full solution; figures and metrics.json to results/; a 
 	mkdir -p results
 	LAB_DATA=$(DATA) LAB_RESULTS=$(CURDIR)/results \
 	  python solutions/execute.py --to results solutions/$(ASSIGNMENT)/3_multiview_vae.ipynb
-	rm -f results/checkpoint.pt  # the run is whole: the next one starts anew
+	rm -f results/checkpoint.pt  # the run is complete: the next one starts anew
 	@echo "figures, metrics.json and the executed notebook: $(CURDIR)/results"
 
 solutions: setup  ## execute the solutions and store their outputs

@@ -8,7 +8,7 @@ c = get_config()  # noqa: F821  (put here by the configuration loader)
 configure(c)
 
 c.CourseDirectory.course_id = "multiview-vae-lab"
-# What the notebooks import beside installed packages, and the embedded data, drawn once for all kernels.
+# What the notebooks import besides installed packages, and the embedded data, drawn once for all kernels.
 c.ConfinedProvisioner.readable = [*find_spec("lab_utils").submodule_search_locations]
 c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.data.drawn_data"}
 # What the notebooks import is imported once, by the process that kernels are forked from.
@@ -16,5 +16,5 @@ c.ConfinedProvisioner.preload += [
     *("torch", "torchvision", "numpy", "pandas", "matplotlib.pyplot", "sklearn.manifold", "sklearn.linear_model"),
     *("lab_utils", "lab_utils.figures"),
 ]
-# True: no submission is run with less than every layer that keeps students' code in (autograder doctor).
+# True: no submission is run unless every layer that keeps students' code in is active (see `autograder doctor`).
 c.ConfinedProvisioner.require = False

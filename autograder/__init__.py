@@ -16,7 +16,7 @@ def check(exercise: str, answer: object, *, seed: int | None = None) -> Report:
     the report keeps. A bad answer never raises an error: it loses points.
 
     While a submission is graded, its answers are called from another process, and the checks cannot be read from the
-    notebook. A call of `check` that a student added then says so and counts nothing.
+    notebook. A call of `check` that a student added then says so and earns nothing.
 
     Raises ValueError if there is no exercise of that name, or more than one.
     """

@@ -24,7 +24,8 @@ from autograder.files import write_whole
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0; 1 if some submission could not be graded; 2 if the run could not go on; 130 if it was interrupted.
+    The status is 0 if all went well, 1 if some submission could not be graded, 2 if the run could not go on, and 130 if
+    it was interrupted.
     """
     parser = argparse.ArgumentParser(prog="autograder", description="Grade notebooks, and say why.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -36,16 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
     grade.add_argument("--scheduler", metavar="ADDRESS", help="execute on the Dask cluster of this scheduler")
     grade.add_argument("--seed", metavar="N", type=int, help="draw the inputs of the checks from N, to repeat a run")
     grade.add_argument(
-        "--require-confinement", action="store_true", help="grade nothing with less than every layer of confinement"
+        "--require-confinement", action="store_true", help="grade nothing unless every layer of confinement is active"
     )
-    grade.add_argument("--json", metavar="FILE", type=Path, help="write the results to FILE, too")
+    grade.add_argument("--json", metavar="FILE", type=Path, help="also write the results to FILE")
     commands.add_parser("doctor", help="print what this machine offers to keep students' code in, and how to get more")
     schema = commands.add_parser("schema", help="print the JSON Schema of the results that grading writes")
     schema.add_argument("--markdown", action="store_true", help="print tables for people instead")
     options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # of a terminal that knows fewer characters than students
+            stream.reconfigure(errors="backslashreplace")  # a terminal may lack characters that students use
     if options.command == "doctor":
         print("\n".join(Confinement().advice()))
         return 0

@@ -81,10 +81,10 @@ def assignments_in(course: Path) -> dict[str, Assignment]:
 
 
 def known_assignments(course: Path | None = None) -> dict[str, Assignment]:
-    """Return all assignments by name: those of a course, and of installed packages those with another name.
+    """Return all assignments by name: those of a course, and those of installed packages whose names it does not use.
 
-    Without a course, the current folder or one of the two above it is taken for one if it has checks: notebooks lie in
-    `solutions/ASSIGNMENT/`.
+    Without a course, the current folder or one of the two above it is taken as the course if it has checks: notebooks
+    lie in `solutions/ASSIGNMENT/`.
     """
     here = Path.cwd()
     places = [course] if course else [here, *here.parents[:2]]
@@ -93,9 +93,10 @@ def known_assignments(course: Path | None = None) -> dict[str, Assignment]:
 
 
 def find_exercise(name: str, course: Path | None = None) -> Exercise:
-    """Return the exercise of that name, of whatever assignment that `known_assignments(course)` knows.
+    """Return the exercise of that name from the assignments that `known_assignments(course)` returns.
 
-    Raises ValueError if there is none, or if two assignments have one, and AssignmentError for a broken check file.
+    Raises ValueError if there is none, or if two assignments have one of that name, and AssignmentError for a broken
+    check file.
     """
     known = known_assignments(course)
     found = [(assignment, e) for assignment in known.values() for e in assignment.exercises.values() if e.name == name]

@@ -8,7 +8,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-NO_CHECKS = "skip-execution"  # the tag by which nbclient leaves a cell out
+NO_CHECKS = "skip-execution"  # the tag that makes nbclient skip a cell
 
 
 def configure(c: Any) -> None:
@@ -38,17 +38,17 @@ def configure(c: Any) -> None:
         "nbgrader.preprocessors.AssignLatePenalties",
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
-    # A kernel's environment is empty but for this: nbgrader's word that the run is an automatic one.
+    # What kernels see of this environment beyond language and threads: nbgrader's sign that the run is automatic.
     c.ConfinedProvisioner.keep = ["NBGRADER_EXECUTION"]
     # Kernels are forked from a process that has imported this.
     c.ConfinedProvisioner.preload = ["autograder.remote.kernel"]
-    # An ordinary cell. Calls of an answer have limits of their own, beside their checks.
+    # For an ordinary cell. Calls of an answer have limits of their own, set in their check files.
     c.Execute.timeout = 60
-    c.Execute.raise_on_iopub_timeout = False  # too much output is the watchdog's to end
+    c.Execute.raise_on_iopub_timeout = False  # the watchdog ends a kernel that prints too much
     # No history file, and no line on stderr for each kernel that listens on this machine's loopback.
     c.Execute.extra_arguments = ["--HistoryManager.hist_file=:memory:", "--IPKernelApp.log_level=ERROR"]
     c.Execute.shutdown_kernel = "immediate"  # nothing in a student's kernel is worth waiting for
-    # `nbgrader validate` has no other place where it could be told of cells without checks.
+    # `nbgrader validate` offers no other place to refuse cells without checks.
     c.Execute.on_cell_start = functools.partial(_refuse_unchecked, c)
 
 

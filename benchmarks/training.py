@@ -2,9 +2,9 @@
 
 python -m benchmarks.training [--steps 360] [--elbo -650] [--threads 1] [--compile] [--docs] [--json FILE]
 
-The three take turns of 30 steps, with the same encoders, decoders, batch size and threads, so that what else the
-machine does hits all alike. Between the turns, outside the clock, stands the ELBO of held-out pairs. MultiVae takes
-part if it is installed; it is no dependency of this project.
+The three take turns of 30 steps, with the same encoders, decoders, batch size and threads, so that whatever else
+the machine does affects all alike. The ELBO of held-out pairs is computed between the turns, and not timed. MultiVae
+takes part if it is installed; it is not a dependency of this project.
 """
 
 import argparse
@@ -137,7 +137,7 @@ def multivae(views: Views, steps: int) -> tuple[nn.Module, Turns]:
             return ModelOutput(reconstruction=image.logit(1e-6) if self.logits else image)
 
     logging.disable(logging.INFO)
-    torch.distributions.Distribution.set_default_validate_args(False)  # grey pixels are no coin tosses
+    torch.distributions.Distribution.set_default_validate_args(False)  # grey pixels are neither 0 nor 1
     shell = MultiViewVAE(product_of_experts, shared=20, mnist_own=0)
     config = MVAEConfig(
         n_modalities=2,
@@ -209,19 +209,19 @@ def report(measured: dict[str, list[tuple[float, float]]], rates: dict[str, floa
     return f"""# How fast it trains
 
 Written by `python -m benchmarks.training {command} --docs`: {name}, {options.threads} thread(s), batches of {BATCH},
-{options.steps} steps of each in turns of {TURN}, so that what else the machine does hits all alike;
+{options.steps} steps of each in turns of {TURN}, so that whatever else the machine does affects all alike;
 {", ".join(versions)}.
 The notebook computes in {arithmetic} and channels-last, the others in float32. Its steps are those of the whole recipe,
-dreams among them.
+including its dreams (the agreement asked of pairs drawn from the prior, see notebook 3).
 
 | | pairs per second | notebook / this | first turn, s | median turn, s | s to ELBO {options.elbo:.0f} | last ELBO |
 | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
 The ELBO (nats, the house number's squared error weighted by {WEIGHT:g}) is that of held-out pairs after each turn. It
-goes against the notebook, whose objective brings it in late and asks for more than it.
-Pairs per second are those of all turns, the first among them, in which `torch.compile` compiles; what is left after it,
-the median turn tells.
+favours the others: the notebook's objective brings the ELBO in late, and asks for more than the ELBO.
+Pairs per second are over all turns, including the first, in which `torch.compile` compiles; the median turn shows the
+speed without that.
 """
 
 
@@ -230,7 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=360, help="training steps of each way, a multiple of 30")
     parser.add_argument(
-        "--elbo", type=float, default=-650.0, help="how long until held-out pairs have this ELBO (nats)"
+        "--elbo", type=float, default=-650.0, help="time how long it takes to reach this held-out ELBO (nats)"
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true", help="measure ours with torch.compile, too")

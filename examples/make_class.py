@@ -167,7 +167,7 @@ def solved() -> Submission:
 
 
 def make_class(into: Path) -> None:
-    """Write the class; a submission that is there already in the same words is left alone."""
+    """Write the class; a submission that is already there, unchanged, is left alone."""
     right = solved()
     for student, (change, _) in CLASS.items():
         submission = copy.deepcopy(right)

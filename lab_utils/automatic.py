@@ -1,13 +1,13 @@
-"""How long a run trains where nobody watches it: graders, validation and tests take a few steps."""
+"""How long a run trains when nobody watches it: grading, validation and tests take a few steps."""
 
 import os
 
 
 def training_length(epochs: int, steps: int) -> tuple[int, int]:
-    """Return for how many epochs, and how many steps in each, to train: as asked, or fewer in an automatic run.
+    """Return how many epochs to train, and how many steps in each: as asked, or fewer in an automatic run.
 
-    That is where `LAB_STEPS` is set to a small number (2 where nbgrader says that it grades or validates): then there
-    are at most two epochs of at most that many steps. The code that runs is the same.
+    A run is automatic if `LAB_STEPS` is set to a small number (2 if nbgrader says that it grades or validates): then
+    there are at most two epochs of at most that many steps. The code that runs is the same.
     Raises ValueError if `LAB_STEPS` is not a positive whole number.
     """
     text = os.environ.get("LAB_STEPS", "2" if "NBGRADER_EXECUTION" in os.environ else "")

@@ -36,7 +36,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 class _Rows(Dataset[tuple[int, int]]):
-    """A view, shuffled, with row numbers in place of images: what pairs rows need not touch a pixel."""
+    """A view, shuffled, with row numbers in place of images, so that pairing does not touch a pixel."""
 
     def __init__(self, view: DigitImages) -> None:
         self.rows = torch.randperm(len(view)).tolist()
@@ -54,7 +54,7 @@ class PairBatches:
     """Batches of pairs in random order, paired anew in each pass if `fresh`; what does not fill a batch is left out.
 
     A batch is (x_mnist, x_svhn): float32 (B, 1, 32, 32) and (B, 3, 32, 32) in [0, 1], channels-last, on the device. The
-    images lie there as bytes and become floats by the batch. `pairing` is a class like the lab's `PairedDataset`; it
+    images lie there as bytes and become floats batch by batch. `pairing` is a class like the lab's `PairedDataset`; it
     pairs row numbers, so a pass starts in milliseconds. Randomness comes from torch's global generator.
     """
 

@@ -1,4 +1,4 @@
-"""A run of training that can be taken up again: its parts, its generators, and its history, in one file."""
+"""A training run that can be resumed: its parts, its generators, and its history, in one file."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ from autograder.files import write_whole
 
 
 class Stateful(Protocol):
-    """A model, an optimiser, a schedule: what can be written down and taken up again."""
+    """A model, an optimiser, a schedule: what can be saved and restored."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -65,10 +65,10 @@ class Checkpoint:
         save_state(self.path, state)
 
     def resume(self, **parts: Stateful) -> list[dict[str, float]]:
-        """Put parts and generators into the saved state and return the history; without a file change nothing: [].
+        """Restore parts and generators from the file and return the history; without a file, change nothing: [].
 
         Raises CheckpointError if the file is damaged or of another run; then nothing has been changed. Raises it, too,
-        if a part does not fit, for example a model of another width; then no part is of use any more.
+        if a part does not fit, for example a model of another width; then no part can be used any more.
         """
         try:
             state = load_state(self.path)

@@ -43,7 +43,7 @@ Transform = Callable[[Tensor], Any]
 
 
 class DataError(RuntimeError):
-    """The data cannot be had; the message says which file, why, and what to do."""
+    """The data are not available; the message says which file, why, and what to do."""
 
 
 class DigitImages(Dataset[tuple[Any, int]]):
@@ -110,12 +110,12 @@ def load_views(
 ) -> Views:
     """Return both views of a split, from the embedded data or from the real MNIST and SVHN.
 
-    `source` is "embedded" or "torchvision"; None reads `LAB_DATA`, and without it "embedded". `root` is the folder for
-    files; None reads `LAB_DATA_DIR`, and without it the user's cache folder. `transform` maps a float32 (C, 32, 32)
-    image in [0, 1] of either view.
+    `source` is "embedded" or "torchvision"; None takes `LAB_DATA`, or "embedded" if it is not set. `root` is the folder
+    for files; None takes `LAB_DATA_DIR`, or the user's cache folder if it is not set. `transform` maps a float32
+    (C, 32, 32) image in [0, 1] of either view.
 
-    Raises ValueError for an unknown split or source, and DataError if the real data is neither here nor can be
-    downloaded, or a file of it is damaged.
+    Raises ValueError for an unknown split or source, and DataError if the real data are not here and cannot be
+    downloaded, or if one of their files is damaged.
     """
     if split not in get_args(Split):
         raise ValueError(f"split must be one of {get_args(Split)}, not {split!r}")
@@ -140,8 +140,8 @@ def drawn_data() -> Path:
 def hold_out(views: Views, share: float = 0.1) -> tuple[Views, Views]:
     """Return the views without the last `share` of each, and that part: a validation split, to choose settings on.
 
-    The views come in random order. A scan may lie on both sides in other handwriting, as it never does between training
-    and test: numbers on the validation split are somewhat too good, and serve for comparing.
+    The views come in random order. The same scan may be on both sides, rewritten differently, which never happens
+    between training and test: numbers on the validation split are a little too good, and serve only for comparison.
     """
     mnist, svhn = views
     i, j = (round(len(view) * (1 - share)) for view in views)
@@ -155,7 +155,7 @@ def cache_folder(root: str | Path | None = None) -> Path:
 
 
 def _embedded(split: Split, folder: Path) -> tuple[Tensor, ...]:
-    """Return the embedded views, from the cache if a whole one is there; the cache is only ever a saving of time."""
+    """Return the embedded views, from the cache if it is there and complete; the cache only saves time."""
     drawn_by = hashlib.sha256(inspect.getsource(embedded).encode()).hexdigest()[:12]
     path = folder / f"embedded-{split}-{drawn_by}.npz"
     try:

@@ -27,7 +27,7 @@ from lab_utils.outputs import results_folder
 
 MNIST_COLOUR, SVHN_COLOUR, JOINT_COLOUR, GREY = "#0072B2", "#D55E00", "#000000", "#999999"  # Okabe and Ito 2008
 VISIBLE = 0.02  # standard deviation of a pixel in 0..1, above which one sees it change
-# Ten colours apart for all common kinds of colour vision (Paul Tol's "muted", plus black).
+# Ten colours that differ for all common kinds of colour vision (Paul Tol's "muted", plus black).
 DIGIT_COLOURS = (
     "#000000",
     "#332288",
@@ -220,8 +220,8 @@ def show_dimensions(
 ) -> None:
     """Show what each latent dimension does: it goes from -reach to reach, and the others stay at the joint mean.
 
-    A dimension stands in the columns of the views that it changes; the first `shared` are named so. The pair is the one
-    of that digit whose house number has most contrast.
+    A dimension appears in the column of each view that it changes; the first `shared` are labelled as shared. The pair
+    is the one of that digit whose house number has the most contrast.
     """
     contrast = pairs.svhn.flatten(1).std(1) * torch.from_numpy(pairs.labels == digit)
     start = posteriors(model, pairs)["joint"][0][int(contrast.argmax())]  # (D,)
@@ -281,7 +281,7 @@ def show_tsne(
         axis.scatter([], [], c=GREY, marker=marker, s=25, label=name)  # for the legend, in no digit's colour
     for digit in np.unique(digits).tolist():
         mine = points[:, digits == digit].reshape(-1, 2)
-        # The label stands in the middle of most of the digit: it may have several clusters, and nothing between them.
+        # The label stands in the digit's main cluster: a digit may have several, with nothing between them.
         distances = np.linalg.norm(mine[:, None] - mine[None], axis=-1)
         x_label, y_label = mine[np.median(distances, axis=1).argmin()]
         box = {"facecolor": "white", "edgecolor": DIGIT_COLOURS[digit], "boxstyle": "circle,pad=0.2"}

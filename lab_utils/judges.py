@@ -44,7 +44,7 @@ class Judges(NamedTuple):
 def load_judges(train: Views, test: Views, device: str | torch.device = "cpu") -> Judges:
     """Return a judge for each view, trained on `train` and scored on `test`.
 
-    The first call trains them, about a minute on two cores, from a seed of their own, and keeps them in the cache
+    The first call trains them, in about a minute on two cores, from a seed of their own, and keeps them in the cache
     folder; torch's global generator is left as it was. With `LAB_STEPS` set they train a few steps only, are worth
     nothing, and are not kept.
     """
@@ -55,7 +55,7 @@ def load_judges(train: Views, test: Views, device: str | torch.device = "cpu") -
 def _load_judge(train: DigitImages, test: DigitImages, device: torch.device) -> Judge:
     whole = (6, len(train) // 100)
     epochs, steps = training_length(*whole)
-    # What decides about the weights: the images, the labels and the code.
+    # What determines the weights: the images, the labels and the code.
     key = hashlib.sha256((inspect.getsource(_classifier) + inspect.getsource(_train_classifier)).encode())
     key.update(train.images.numpy().tobytes() + train.digits.numpy().tobytes())
     path = cache_folder() / f"judge-{type(train).__name__}-{key.hexdigest()[:12]}.pt"

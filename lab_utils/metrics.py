@@ -122,7 +122,7 @@ def cross_coherence(model: MultiViewModel, judges: Judges, pairs: LabelledPairs)
 def joint_coherence(model: MultiViewModel, judges: Judges, dimensions: int, draws: int = 10_000) -> float:
     """Return the share (0..1) of draws z ~ N(0, I) whose two views are read as the same digit, as MultiVae does.
 
-    A model that draws but one digit would score 1, too.
+    A model that only ever draws one digit would also score 1.
     """
     drawn = decode(model, torch.randn(draws, dimensions, device=next(model.parameters()).device))
     return float((judges.mnist.read(drawn["mnist"]) == judges.svhn.read(drawn["svhn"])).mean())
@@ -157,8 +157,8 @@ def elbo_terms(model: MultiViewModel, pairs: LabelledPairs) -> dict[str, dict[st
     """Return the terms of the ELBO under each posterior: {"joint": {"mnist": ..., "svhn": ..., "kl": ...}, ...}.
 
     One z is drawn for each pair. "mnist" is the binary cross entropy in nats, "svhn" the squared error, both summed
-    over pixels, "kl" in nats, all mean over the pairs, unweighted. Under the posterior of one view the other view's
-    term is the error of a guess that knows one view only.
+    over pixels, "kl" in nats, all as unweighted means over the pairs. Under the posterior of one view, the other
+    view's term is the error of a guess that has seen one view only.
     """
     terms = {}
     for name, posterior in posteriors(model, pairs).items():
@@ -180,10 +180,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return every metric of the model on held-out pairs; the linear classifiers are fitted on `train`.
 
-    Coherences by name (micro; `macro` and `per_class` beside), `joint` of that many draws, `linear_probe` (of the joint
-    mean) and `linear_probes` (of each posterior's mean), `elbo_terms`, `active_dimensions`, and `judges`, the accuracy
-    of the classifiers, above which no coherence means anything. `seed` fixes what is drawn; the global generator stays
-    as it was.
+    These are the coherences by name (micro, with `macro` and `per_class` beside them), `joint` of that many draws,
+    `linear_probe` (of the joint mean) and `linear_probes` (of each posterior's mean), `elbo_terms`,
+    `active_dimensions`, and `judges`, the accuracy of the classifiers, beyond which a higher coherence means nothing.
+    `seed` fixes what is drawn; the global generator stays as it was.
     """
     device = next(model.parameters()).device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):

@@ -11,7 +11,7 @@ from lab_utils.checkpoints import Checkpoint
 
 
 def results_folder() -> Path | None:
-    """Return the folder for results, or None if there shall be none."""
+    """Return the folder for results, or None if `LAB_RESULTS` is not set."""
     folder = os.environ.get("LAB_RESULTS")
     return Path(folder) if folder else None
 

@@ -1,4 +1,4 @@
-"""The arithmetic of a training step: how many bits, and a stop at the first NaN."""
+"""The arithmetic of a training step: its precision, and a stop at the first NaN or infinity."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class DivergenceError(RuntimeError):
-    """A term of the loss is no number any more; the message says in which step, and which term."""
+    """A term of the loss is NaN or infinite; the message names the step and the term."""
 
 
 def autocast(device: str | torch.device) -> torch.autocast:

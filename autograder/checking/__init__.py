@@ -1,1 +1,1 @@
-"""What decides: an answer to call, comparing, causes, running the checks, the report. It knows no assignment."""
+"""What reaches the verdict: answers, comparisons, causes, running the checks, reports. It names no assignment."""

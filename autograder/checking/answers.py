@@ -34,7 +34,7 @@ class _TimeUp(BaseException):
 
 
 class AnswerObject(Protocol):
-    """What an answer that constructs has made: it is asked for its length and its items."""
+    """The object that an answer has constructed: it is asked for its length and its items."""
 
     def __len__(self) -> int: ...
 
@@ -48,8 +48,8 @@ class AnswerObject(Protocol):
 class Answer(Protocol):
     """A student's function or class as a check calls it, in this process or in another.
 
-    A call returns what the student's code returned, an `AnswerObject` if the exercise constructs. Raises `AnswerError`
-    where the student's own code does not end with a result.
+    A call returns what the student's code returned, or an `AnswerObject` if the exercise constructs one. Raises
+    `AnswerError` where the student's own code does not end with a result.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...

@@ -1,6 +1,6 @@
 """Say what is wrong with an answer: expected, got, where it differs most, the likely cause and one hint.
 
-Results may be PyTorch tensors, NumPy arrays or plain numbers; PyTorch is not imported for those who have none.
+Results may be PyTorch tensors, NumPy arrays or plain numbers; PyTorch is not imported where there are no tensors.
 """
 
 import sys
@@ -88,8 +88,8 @@ def compare(
 ) -> None:
     """Raise `Wrong` unless `got` equals `expected`, both of them tensors, arrays or numbers.
 
-    A mistake whose value `got` equals names the cause; if several do, these inputs cannot tell them apart, and none
-    does. `expected` may be another result of the same answer.
+    If `got` equals the value of a mistake, that mistake names the cause. If mistakes with different causes fit, these
+    inputs cannot tell them apart, and none of them does. `expected` may be another result of the same answer.
     """
     right = _numbers(expected)
     try:

@@ -17,9 +17,9 @@ class Result:
     name: Annotated[str, Meta(description="what was checked")]
     status: Annotated[Status, Meta(description="how it ended")]
     points: Annotated[float, Meta(description="points earned")]
-    max_points: Annotated[float, Meta(description="points that there are")]
+    max_points: Annotated[float, Meta(description="points available")]
     message: Annotated[
-        str, Meta(description="what was expected, what came, the likely cause and a hint; empty where it passed")
+        str, Meta(description="what was expected, what was found, the likely cause and a hint; empty where it passed")
     ] = ""
 
 
@@ -38,7 +38,7 @@ class Report:
 
     @property
     def max_score(self) -> float:
-        """Points there are."""
+        """Points available."""
         return sum(result.max_points for result in self.results)
 
     def __str__(self) -> str:

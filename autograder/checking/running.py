@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 # Only what the checks need: an instructor's plugins, or a student's, must not take part in grading, and two of pytest's
-# own collect garbage ten times a run, which takes longer than the checks.
+# own plugins run the garbage collector ten times per run, which takes longer than the checks.
 _WITHOUT = (
     *("cacheprovider", "terminal", "logging", "doctest", "unittest", "faulthandler", "junitxml", "pastebin"),
     *("unraisableexception", "threadexception"),
@@ -52,8 +52,8 @@ def run_checks(
 ) -> Report:
     """Grade an answer; the results in `more` open the report.
 
-    Raises KeyboardInterrupt if that comes while the checks run. With `cut_off`, for a cell of a notebook that is
-    interrupted because it is out of time, it returns what was found before. Raises AssignmentError if pytest finds no
+    Raises KeyboardInterrupt if the checks are interrupted. With `cut_off`, for a notebook cell that is interrupted
+    because it ran out of time, it returns what was found until then. Raises AssignmentError if pytest finds no
     check.
     """
     seed = secrets.randbits(32) if seed is None else seed
@@ -82,16 +82,16 @@ def _pytest(
     if checks.problem:
         raise AssignmentError(f"{exercise.checks} cannot be read by pytest: {checks.problem}")
     if status == pytest.ExitCode.INTERRUPTED and not cut_off:
-        raise KeyboardInterrupt  # which pytest keeps to itself
-    if not any(checks.results()):  # a report without any would look like one of checks that all passed
+        raise KeyboardInterrupt  # which pytest does not pass on
+    if not any(checks.results()):  # an empty report would look as if every check had passed
         raise AssignmentError(f"pytest found no check in {exercise.checks} ({status!r})")
 
 
 @contextlib.contextmanager
 def _own_modules(folder: Path) -> Iterator[None]:
-    """Let check files that are no package import what lies beside them, and forget it afterwards.
+    """Let check files that are not a package import what lies beside them, and forget it afterwards.
 
-    Another assignment may have files of the same names, and an instructor edits them while a kernel lives.
+    Another assignment may have files of the same names, and an instructor may edit them while a kernel runs.
     """
     if (folder / "__init__.py").exists():
         yield
@@ -131,7 +131,7 @@ class _Checks:
         return (self._seed << 8) + [item.name for item in self._items].index(request.node.name)
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        config.option.tbstyle = "native"  # nobody reads it, and pytest's own parses the checks at each failure
+        config.option.tbstyle = "native"  # nobody reads it, and pytest's own style parses the checks at each failure
         config.addinivalue_line("markers", "points(n): what passing this check earns")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -177,7 +177,7 @@ def _result(item: pytest.Function, status: Status, message: str = "") -> Result:
 
 
 def _plain(text: str) -> str:
-    """Return a text that any file and terminal takes: an answer's own words may hold half characters or commands."""
+    """Return a text that any file and terminal accepts: an answer's text may hold surrogates or control characters."""
     return "".join(
         c if c.isprintable() or c == "\n" else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )

@@ -33,8 +33,8 @@ class Course:
         config_file = folder / "nbgrader_config.py"
         if not config_file.exists():
             raise CourseError(f"{config_file} is missing. Run this in the folder of the course.")
-        # The configuration is code, and may name folders relative to its own; those of the user and of the machine
-        # count as they do for nbgrader.
+        # The configuration is code, and may name folders relative to its own; the configurations of the
+        # user and of the machine count as they do for nbgrader.
         places = [*map(Path, reversed(jupyter_config_path())), folder]
         self.config_files = [place / config_file.name for place in places if (place / config_file.name).exists()]
         config = Config()
@@ -85,6 +85,6 @@ class Course:
         root = Path(self.coursedir.format_path(self.coursedir.submitted_directory, ".", "."))
         names = sorted(path.parent.name for path in root.glob(f"*/{self.name}") if path.is_dir())
         if odd := [name for name in names if set("*?[") & set(name) or name != name.encode(errors="ignore").decode()]:
-            # nbgrader takes these characters for patterns, and its database takes no bytes that are no UTF-8.
-            raise CourseError(f"rename these students' folders, without *, ? and [, and in UTF-8: {odd!a}")
+            # nbgrader takes these characters for patterns, and its database accepts no bytes that are not UTF-8.
+            raise CourseError(f"rename these students' folders to names in UTF-8 without *, ? and [: {odd!a}")
         return names

@@ -12,7 +12,7 @@ from autograder.notebooks.release import release_folder, release_notebooks, rele
 from autograder.notebooks.repair import graded_form
 from autograder.notebooks.work import Work, checks_of, digest, grading_code
 
-_SECTIONS = ("Execute", "ExecuteOutside", "ConfinedProvisioner")  # what executing needs of the configuration
+_SECTIONS = ("Execute", "ExecuteOutside", "ConfinedProvisioner")  # the parts of the configuration that executing needs
 
 
 def gather(course: Course, student: str) -> Work:
@@ -24,10 +24,10 @@ def gather(course: Course, student: str) -> Work:
             notebooks[name] = nbformat.writes(graded_form(path, release_of(course.coursedir, course.name, name)))
     source = Path(course.coursedir.format_path(course.coursedir.source_directory, ".", course.name))
     ignored = [*course.coursedir.ignore, "*.ipynb"]
-    # The instructor's files come first: they stand in place of a student's version.
+    # The instructor's files come first: they replace a student's version.
     files: dict[str, bytes] = {}
     limits = course.confinement.limits
-    room = limits.scratch // 2  # as much as a kernel would be given of it
+    room = limits.scratch // 2  # a kernel would be given no more than that
     for root in (source, submitted):
         for path in map(Path, find_all_files(str(root), ignored)):
             status, name = path.lstat(), str(path.relative_to(root))

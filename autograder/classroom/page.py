@@ -27,8 +27,8 @@ def class_page(
 ) -> str:
     """Return the page.
 
-    `exercises` are the names of those that are graded automatically, with the points that there are. `ungraded` are
-    students who handed in and have no grade; `pending` names, by student, the questions that wait for a grade by hand;
+    `exercises` maps the name of each automatically graded exercise to the points available. `ungraded` are students who
+    handed in and have no grade; `pending` names, by student, the questions that wait for a grade by hand;
     `feedback` gives the address of the feedback page for a student and an exercise.
     """
     points = [submission.points for submission in submissions]
@@ -77,7 +77,7 @@ def _needs_human(outcome: Outcome) -> bool:
 
 
 def _bars(points: Sequence[float], most: float) -> list[dict[str, float]]:
-    """Return the histogram of the points as boxes in a drawing that is 600 wide."""
+    """Return the histogram of the points as boxes in a drawing that is 600 units wide."""
     counts = Counter(min(int(p * _BARS / (most or 1)), _BARS - 1) for p in points)
     width, tallest = 580 / _BARS, max(counts.values(), default=1)
     return [

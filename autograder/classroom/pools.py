@@ -19,7 +19,7 @@ RETRIES = 2  # of a submission whose worker was lost
 
 
 def cores() -> int:
-    """Return how many processors this process may use, a container's share of them among the bounds."""
+    """Return how many processors this process may use; the limit of a container counts, too."""
     return int(joblib.cpu_count())
 
 
@@ -28,16 +28,16 @@ class PoolError(RuntimeError):
 
 
 class WorkerLost(PoolError):
-    """A process of this machine ended that executed submissions; another pool may go on."""
+    """A process of this machine that executed submissions has ended; a new pool may continue."""
 
 
 @contextmanager
 def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator[concurrent.futures.Executor | None]:
-    """Yield an executor of `jobs` processes or of the cluster behind a scheduler; None for one job, which needs none.
+    """Yield an executor of `jobs` processes or of the cluster behind a scheduler; None for one job.
 
-    Whatever ends the block, no process of ours is left, and those of a cluster do nothing more for us. Raises PoolError
-    if Dask is not installed, or if the scheduler or a worker does not answer within `wait` seconds; WorkerLost if one
-    of our own processes ends. A cluster's lost worker costs a retry, and no error.
+    However the block ends, no process of ours is left, and the workers of a cluster stop working for us. Raises
+    PoolError if Dask is not installed, or if the scheduler or a worker does not answer within `wait` seconds;
+    WorkerLost if one of our own processes ends. A lost worker of a cluster costs a retry and raises nothing.
     """
     if scheduler:
         yield from _cluster(scheduler, wait)

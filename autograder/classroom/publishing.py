@@ -15,7 +15,7 @@ from autograder.files import write_whole
 
 
 def publish(course: Course) -> Path:
-    """Write the results of all students whose results are kept; return the page of the class."""
+    """Write the results of all students whose results are stored; return the path of the class page."""
     names = {cell.name for cell in course.cells}
     students, known = course.students(), []
     for student in students:

@@ -1,4 +1,4 @@
-"""What was executed is written to nbgrader's folders and gradebook, and to a file of one's own for each student."""
+"""What was executed is written to nbgrader's folders and gradebook, and to a separate file for each student."""
 
 import contextlib
 import logging
@@ -29,7 +29,7 @@ from autograder.notebooks.work import Executed
 
 
 class Replay(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
-    """Stands where nbgrader executes, and takes the notebook from a submission that was executed elsewhere."""
+    """Takes the place of nbgrader's execution: returns the notebook of a submission that was executed elsewhere."""
 
     def __init__(self, executed: Executed | Exception, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -52,7 +52,7 @@ def record(course: Course, student: str, digest: str, executed: Executed | Excep
     forget(course.coursedir, course.name, student)
     result = _autograde(course, student, executed)
     if (result.get("error") or "").rstrip().endswith("KeyboardInterrupt"):
-        raise KeyboardInterrupt  # which nbgrader keeps to itself
+        raise KeyboardInterrupt  # which nbgrader does not pass on
     outcomes = tuple(_outcome(course, cell, student, executed, result) for cell in course.cells)
     graded = result["success"] or not _notebooks(course, student)
     submission = Submission(student, digest if graded else "", outcomes)

@@ -20,10 +20,10 @@ class Outcome(msgspec.Struct, frozen=True):
     exercise: Annotated[str, Meta(description="name of the exercise, the `grade_id` of its graded cell")]
     status: Annotated[
         Status,
-        Meta(description="`passed`, `tampered` if anything was put right, or that of the first failed check"),
+        Meta(description="`passed`, `tampered` if anything was put right, or the status of the first failed check"),
     ]
     points: Annotated[float, Meta(description="points in the gradebook, which a grader may have changed by hand")]
-    max_points: Annotated[float, Meta(description="points that there are")]
+    max_points: Annotated[float, Meta(description="points available")]
     checks: Annotated[tuple[Result, ...], Meta(description="what each check found; empty where none could run")] = ()
     problem: Annotated[str, Meta(description="why no check could run; empty otherwise")] = ""
     seed: Annotated[int | None, Meta(description="repeats the inputs of the checks: `grade --seed`")] = None
@@ -67,7 +67,7 @@ class Submission(msgspec.Struct, frozen=True):
     ]
     outcomes: Annotated[tuple[Outcome, ...], Meta(description="one entry for each exercise")]
     points: Annotated[float, Meta(description="sum over the exercises")] = 0.0
-    max_points: Annotated[float, Meta(description="sum over the exercises of the points that there are")] = 0.0
+    max_points: Annotated[float, Meta(description="sum over the exercises of the points available")] = 0.0
     schema: Annotated[Literal[2], Meta(description="version of this format; another number means another meaning")] = (
         SCHEMA
     )

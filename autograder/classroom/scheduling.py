@@ -1,4 +1,4 @@
-"""Who is graded, and in what order: those who have not changed are left alone, the others executed and recorded."""
+"""Who is graded, and in what order: unchanged submissions are left alone, the others executed and recorded."""
 
 import concurrent.futures
 from collections import Counter
@@ -11,8 +11,8 @@ from autograder.classroom.results import Graded, Submission
 from autograder.confinement.layers import ConfinementError
 from autograder.notebooks.work import Executed, Work, execute
 
-MOST_IN_VAIN = 3  # submissions that cannot be graded before the run is given up, if no other could be
-MOST_WAITING = 64  # submissions that are given to an executor before the first of them is recorded
+MOST_IN_VAIN = 3  # failed submissions after which the run is given up, if no other could be graded
+MOST_WAITING = 64  # submissions that wait in an executor at the same time, at most
 
 _Waiting = dict["concurrent.futures.Future[Executed]", tuple[str, str]]  # -> student, digest
 
@@ -31,7 +31,7 @@ def grade_class(
 ) -> Iterator[Graded]:
     """Grade students and yield their submissions as they end; an executor executes several at a time.
 
-    Whatever ends this, the gradebook holds whole submissions: what was not recorded is graded the next time.
+    However this ends, the gradebook holds only whole submissions: what was not recorded is graded the next time.
     """
     for student in students:
         if not (where := course.submitted(student)).is_dir():
@@ -56,14 +56,14 @@ def grade_class(
                 yield Graded(known, fresh=False)
                 continue
             work = gather(course, student)
-        except (OSError, ValueError, RecursionError) as error:  # this student's trouble, nobody else's
+        except (OSError, ValueError, RecursionError) as error:  # this student's problem, nobody else's
             yield Graded(record(course, student, "", error), fresh=True)
             continue
         if executor is None:
             yield recorded(student, digest, _execute_here(work))
             continue
         waiting[executor.submit(execute, work)] = student, digest
-        # Enough to keep everybody busy; a class of any size takes the memory of these.
+        # Enough to keep every worker busy; a class of any size takes no more memory than these.
         while len(waiting) >= MOST_WAITING:
             yield recorded(*_first_of(waiting))
     while waiting:

@@ -27,7 +27,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class Plan:
-    """What a child is to enter; made by the grader, carried as JSON, and either done in full or the child exits."""
+    """How a child is to confine itself; made by the grader, carried as JSON. It is done in full, or the child exits."""
 
     rlimits: dict[str, int]
     shared_memory: int = 0
@@ -85,17 +85,17 @@ def adopt_orphans() -> None:
 
 
 def die_with_parent(number: int = 9) -> None:
-    """Ask for a signal when the thread that started this process ends. A change of uid forgets it."""
+    """Ask for a signal when the thread that started this process ends. A change of uid cancels it."""
     _prctl(_Prctl.SET_PDEATHSIG, int(number))
 
 
 def forbid_new_privileges() -> None:
-    """No setuid program raises this process again; Landlock and seccomp ask for it."""
+    """Let no setuid program raise the privileges of this process again; Landlock and seccomp require it."""
     _prctl(_Prctl.SET_NO_NEW_PRIVS, 1)
 
 
 def drop_capabilities() -> None:
-    """Give up every capability; together with `forbid_new_privileges` also over an exec by root."""
+    """Give up every capability; with `forbid_new_privileges`, this holds even across an exec by root."""
     _call("capset", struct.pack("Ii", _CAPABILITIES_VERSION_3, 0), bytes(24))
 
 
@@ -183,15 +183,15 @@ _OPEN = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "etc", "dev", "proc", "s
 
 
 def hide_rest(kept: Sequence[str]) -> None:
-    """Put an empty folder over each one under the root but the system's, and in it only what is kept.
+    """Cover each folder under the root, except the system's, with an empty one, and put back only what is kept.
 
-    Landlock shuts files, not names and not sockets: those of other programs are hidden by this.
+    Landlock protects files, but neither names nor sockets: this hides those of other programs.
     """
     handles = {path: os.open(path, os.O_PATH) for path in kept if os.path.exists(path)}
     tops = [entry.name for entry in os.scandir("/") if entry.is_dir(follow_symlinks=False) and entry.name not in _OPEN]
     for top in tops:
         mount("none", f"/{top}", "tmpfs", _Mount.NOSUID | _Mount.NODEV, "mode=0755")
-    os.umask(0o022)  # the folders above what is kept are to be passed by another user
+    os.umask(0o022)  # another user must be able to pass the folders above what is kept
     for path, handle in handles.items():
         if path.split("/")[1] in tops:
             folder = path if stat.S_ISDIR(os.fstat(handle).st_mode) else os.path.dirname(path)
@@ -203,11 +203,11 @@ def hide_rest(kept: Sequence[str]) -> None:
 
 
 def unshare_namespaces(shared_memory: int, kept: Sequence[str]) -> None:
-    """Own network, IPC, processes, terminals and shared memory, and of the files only those that are kept.
+    """Give this process its own network, IPC, processes, terminals and shared memory, and only the kept files.
 
     Root uses its privilege for that, anyone else a user namespace.
 
-    The process that returns is the second of its process namespace: the first reaps, and its end ends all.
+    The process that returns is the second of its process namespace: the first reaps, and when it ends, all end.
     """
     uid, gid = os.getuid(), os.getgid()
     kinds = _Clone.NEWIPC | _Clone.NEWPID | _Clone.NEWNET
@@ -283,7 +283,7 @@ def landlock_abi() -> int:
 
 
 def restrict_files(rules: Sequence[tuple[str, _Access]], tcp: bool) -> None:
-    """From now on nothing but these paths; where the kernel knows how, no signal, no abstract socket, no TCP out."""
+    """Allow only these paths from now on; where possible, forbid signals, abstract sockets and, unless `tcp`, TCP."""
     abi = landlock_abi()
     known = _Access(_UNKNOWN_TO[abi] - 1) if abi in _UNKNOWN_TO else _ALL
     network = 0 if tcp else _NET_BIND_AND_CONNECT_TCP
@@ -355,7 +355,7 @@ class _Verdict(IntEnum):
 
 
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
-_X32 = 0x40000000  # bit of the numbers of another ABI on x86_64, which would pass by the list
+_X32 = 0x40000000  # bit of the numbers of another ABI on x86_64, which would bypass the list
 
 
 def seccomp_known() -> bool:
@@ -364,7 +364,7 @@ def seccomp_known() -> bool:
 
 
 def filter_calls(only_unix_sockets: bool, fake_chmod: bool) -> None:
-    """No limits of others, no object that outlives the kernel; with `fake_chmod`, changes of metadata do nothing."""
+    """Refuse others' limits and objects that outlive the kernel; with `fake_chmod`, changes of metadata do nothing."""
     architecture, column = _MACHINES[platform.machine()]
     code: list[tuple[int, int, int, int]] = [  # instruction, lines to skip if true, if false, value
         (_Bpf.LOAD, 0, 0, _ARCHITECTURE),

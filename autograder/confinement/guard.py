@@ -1,4 +1,4 @@
-"""The watch over one kernel: what it sends is relayed and counted, its whole tree is measured, and its end is total."""
+"""The guard of one kernel: it relays and counts output, measures the whole process tree, and ends all of it."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ import psutil
 from autograder.confinement.layers import Limits
 
 INTERVAL = 0.2  # seconds between two measurements
-LONGEST_TURN = 1.0  # seconds a turn of waiting counts at most: the machine, or the grader, may have been halted
+LONGEST_TURN = 1.0  # most seconds that one turn of waiting counts: the machine or the grader may have been halted
 
 
 class Process(Protocol):
@@ -35,8 +35,8 @@ class Process(Protocol):
 class Guard(threading.Thread):
     """Starts a process and ends it, with all that it started, when it passes a limit; `reason` then says which.
 
-    It is started from this thread: the kernel of the system sends the "parent died" signal when the thread that forked
-    ends, and a notebook client's threads come and go. It runs in `folder`; all that lies beside that folder counts as
+    The process is started from this thread: the system sends the "parent died" signal when the thread that forked ends,
+    and a notebook client's threads come and go. It runs in `folder`; all that lies beside that folder counts as
     written. `sockets` are pairs of the grader's end and the kernel's end; `shared_as` is the user of a kernel
     that sees the /dev/shm of all, None if it has its own.
     """
@@ -64,7 +64,7 @@ class Guard(threading.Thread):
         self._relays: list[asyncio.Task[None]] = []
 
     def launch(self) -> Process:
-        """Start the thread and the process; raises what prevented it."""
+        """Start the thread and the process; raise RuntimeError if the process cannot be started."""
         self.start()
         self._ready.wait()
         if self.process is None:
@@ -72,7 +72,7 @@ class Guard(threading.Thread):
         return self.process
 
     def run(self) -> None:
-        """The thread: on any fault of its own the kernel ends too."""
+        """Run the thread; if the guard itself fails, the kernel ends too."""
         try:
             asyncio.run(self._watch())
         except Exception as error:
@@ -176,11 +176,11 @@ class Guard(threading.Thread):
         return [f for f in files if f[1].st_uid == self.shared_as and f[1].st_ctime >= self._since]
 
     def _measure(self) -> str | None:
-        """The limit that is passed now, as a sentence; None if none is."""
+        """The limit that is exceeded now, as a sentence; None if none is."""
         tree, limits = self._tree(), self.limits
         if len(tree) > limits.processes:
             return f"it had more than {limits.processes} processes"
-        # Pages that processes share count once; the cheaper sum that counts them often is never smaller.
+        # Pages that processes share count once; the cheaper sum, which counts them repeatedly, is never smaller.
         if sum(map(_rss, tree)) > limits.memory and sum(map(_pss, tree)) > limits.memory:
             return f"it used more than {limits.memory >> 20} MiB of memory"
         held = {process.pid: _unlinked(process) for process in tree}
@@ -231,9 +231,9 @@ def _pss(process: psutil.Process) -> int:
 
 
 def _mapped(file: os.stat_result) -> bool:
-    """Whether a living process uses this shared memory: a neighbour of the same user, then.
+    """Whether a running process still uses this shared memory: then it belongs to a neighbour of the same user.
 
-    By its number: a semaphore has another name in the memory of the process that made it.
+    It is found by its inode number, as a semaphore has another name in the memory map of the process that made it.
     """
     number = f" {os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x} {file.st_ino} "
     for pid in psutil.pids():
@@ -257,7 +257,7 @@ def _unlinked(process: psutil.Process) -> dict[tuple[int, int], int] | None:
     except PermissionError:
         with contextlib.suppress(psutil.Error):
             return {} if process.status() == psutil.STATUS_ZOMBIE else None
-    except OSError:  # it ended, or this is no Linux
+    except OSError:  # it ended, or this is not Linux
         pass
     return found
 

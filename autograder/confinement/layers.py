@@ -48,7 +48,7 @@ class Limits:
     output: int = 64 << 20  # all that the kernel sends, in whatever message
 
     def for_process(self, uid: int | None) -> dict[str, int]:
-        """The part that the kernel of the system keeps, process by process, as resource limits by name."""
+        """The limits that the operating system enforces for each process, as resource limits by name."""
         if not LINUX:  # macOS refuses a bound on addresses
             return {"RLIMIT_CPU": self.cpu, "RLIMIT_NOFILE": self.open_files, "RLIMIT_FSIZE": self.file_size}
         # RLIMIT_NPROC counts the threads of every process of the uid, and numerical libraries start one per core.
@@ -66,7 +66,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Layer:
-    """One wall: whether it stands in this run, and how or why not."""
+    """One layer: whether it is active in this run, and how or why not."""
 
     name: str
     active: bool
@@ -120,7 +120,7 @@ def _others_may_enter(folder: Path, *, parents: bool) -> bool:
 # --- one kernel ------------------------------------------------------------------------------------------------------
 
 _NOT_ROOT = "not started as root"
-_UIDS = range(61184, 65520)  # what systemd keeps for users that exist for one service only
+_UIDS = range(61184, 65520)  # what systemd reserves for users that exist for one service only
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _PROCESSORS = ("/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 # joblib counts processors by opening what it sees, and without bubblewrap it sees /sys.
@@ -204,7 +204,7 @@ class Confinement:
             raise ConfinementError(f"confinement was required, and this machine lacks: {'; '.join(missing)}")
 
     def plan(self, writable: Sequence[str], readable: Sequence[str]) -> Plan:
-        """What a child with these folders of its own enters. Raises ValueError if an allowed folder is far too wide."""
+        """The plan for a child with these folders of its own. Raises ValueError if an allowed folder is too wide."""
         why = self.chosen()
         uid = _free_uid() if not why["uid"] else None
         allowed = [*_SYSTEM, *_SETTINGS, sys.prefix, sys.base_prefix, *self.readable]

@@ -22,10 +22,10 @@ _SPEC = KernelSpec(
 
 
 class PromptKernelClient(AsyncKernelClient):
-    """Knows that a kernel is ready from its own word; its base waits for a fifth of a second of silence."""
+    """Learns from the kernel itself that it is ready; the base class waits for a fifth of a second of silence."""
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Return when the kernel answers, and when what it publishes arrives; raise RuntimeError if it does not."""
+        """Return when the kernel answers and what it publishes arrives; raise RuntimeError if it does not answer."""
         deadline = monotonic() + (timeout or float("inf"))
         while monotonic() < deadline:
             asked = self.kernel_info()

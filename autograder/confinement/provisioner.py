@@ -44,7 +44,7 @@ class ConfinedProvisioner(LocalProvisioner):
     """Starts a kernel in a private copy of its folder, behind every layer that the machine offers."""
 
     limits = Dict(help="Fields of `Limits` that differ from its defaults.").tag(config=True)
-    readable = List(Unicode(), help="Folders a kernel may read beside Python, the system and this package.").tag(
+    readable = List(Unicode(), help="Folders a kernel may read besides Python, the system and this package.").tag(
         config=True
     )
     folders = Dict(
@@ -55,7 +55,7 @@ class ConfinedProvisioner(LocalProvisioner):
     ).tag(config=True)
     hidden = List(
         Unicode(),
-        help="What stays out of sight even inside a readable folder, beside the checks of installed packages.",
+        help="What stays out of sight even inside a readable folder, besides the checks of installed packages.",
     ).tag(config=True)
     keep = List(Unicode(), help="Environment variables a kernel may see.").tag(config=True)
     environment = Dict(help="Environment variables that kernels are given.").tag(config=True)
@@ -63,7 +63,7 @@ class ConfinedProvisioner(LocalProvisioner):
         Unicode(), help="Fork kernels from one process that has imported these modules; empty: start each by itself."
     ).tag(config=True)
     mechanisms = List(Unicode(), list(MECHANISMS), help="What may be used where it is offered.").tag(config=True)
-    require = Bool(False, help="Refuse to start a kernel with less than every layer.").tag(config=True)
+    require = Bool(False, help="Refuse to start a kernel unless every layer is active.").tag(config=True)
 
     _guard: Guard | None = None
     _private: Path | None = None
@@ -71,7 +71,7 @@ class ConfinedProvisioner(LocalProvisioner):
 
     @property
     def forks(self) -> bool:
-        """Whether kernels are forked from a warm process: where a fork can be kept in as well as a new process."""
+        """Whether kernels are forked from a warm process: only where a fork can be confined like a new process."""
         why = {name: obstacles()[name] if name in self.mechanisms else "switched off" for name in MECHANISMS}
         return bool(self.preload) and LINUX and not why["landlock"] and bool(not why["unshare"] or why["bubblewrap"])
 
@@ -108,7 +108,7 @@ class ConfinedProvisioner(LocalProvisioner):
         return dict(await super().pre_launch(**kwargs))
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Stage the folder, lay the layers, start the kernel under guard."""
+        """Copy the folder, set up the layers, and start the kernel under a guard."""
         assert self._private is not None
         private, walls = self._private, self.confinement
         limits = walls.limits
@@ -160,17 +160,17 @@ class ConfinedProvisioner(LocalProvisioner):
                 )
 
         self._guard = Guard(start, work, sockets, shared_as, limits, self.log)
-        process: Any = self._guard.launch()  # Popen, or what has of it as much as is needed
+        process: Any = self._guard.launch()  # Popen, or what has as much of its interface as is needed
         self.process, self.pid, self.cwd = process, process.pid, work
         return self.connection_info
 
     @property
     def last_words(self) -> str:
-        """The end of what a kernel that ended had printed where no client sees it."""
+        """The last part of what an ended kernel had printed where no client sees it."""
         return self._guard.last_words if self._guard else ""
 
     async def send_signal(self, signum: int) -> None:
-        """Any signal that is not an interrupt, which travels as a message, ends the kernel."""
+        """End the kernel, whatever the signal; interrupts do not come here, they are sent as messages."""
         self._stop()
 
     async def kill(self, restart: bool = False) -> None:

@@ -20,7 +20,7 @@ _KEPT = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_
 
 
 def environment(home: Path, keep: Iterable[str] = (), extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The student's environment: a home of its own, and of the grader's only what is named."""
+    """The student's environment variables: a home of their own, and only the named ones of the grader's."""
     scripts = Path(sys.executable).parent
     return {
         **{name: os.environ[name] for name in (*_KEPT, *keep) if name in os.environ},
@@ -54,7 +54,7 @@ def make_home(home: Path) -> None:
 
 
 def stage(source: Path, target: Path, limits: Limits) -> list[str]:
-    """Copy a submission; links, devices and what exceeds the limits stay behind. Returns what did."""
+    """Copy a submission; links, devices and what exceeds the limits are left out. Returns what was left out."""
     left: list[str] = []
     size = count = 0
     folders = [(source, target)]
@@ -77,7 +77,7 @@ def stage(source: Path, target: Path, limits: Limits) -> list[str]:
 
 
 def make_private() -> Path:
-    """A new folder under a short path (a Unix socket has 107 characters), after removing those of dead graders."""
+    """A new folder under a short path (a socket's has 107 characters at most), after removing those of dead graders."""
     short = os.name == "posix" and os.access("/tmp", os.W_OK | os.X_OK)
     base = Path("/tmp" if short else tempfile.gettempdir()).resolve()
     folder = Path(tempfile.mkdtemp(prefix=f"confined-{os.getpid()}-", dir=base))
@@ -86,7 +86,7 @@ def make_private() -> Path:
             grader, mine = old.name.split("-")[1], old.lstat().st_uid == folder.stat().st_uid
             if mine and grader.isdigit() and not psutil.pid_exists(int(grader)):
                 remove(old)
-    folder.chmod(0o711)  # the user of the kernel passes through, and lists nothing
+    folder.chmod(0o711)  # the user of the kernel may pass through it, but not list it
     return folder
 
 

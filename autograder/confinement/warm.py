@@ -1,6 +1,6 @@
 """A warm Python: kernels are forked from a process that has imported what notebooks import, and has done nothing else.
 
-The process holds no secret, has run no operation and started no thread of Python's. Each fork confines itself before it
+The process holds no secret, has computed nothing and started no Python thread. Each fork confines itself before it
 becomes a kernel, with random numbers, temporary folders and signals of its own.
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 from autograder.confinement.child import Plan, enter
 
 _MOST = 1 << 20  # bytes of one request
-# What a kernel imports at its start: ipykernel leaves these until an instance is made.
+# What a kernel imports at its start: ipykernel imports these only when an instance is made.
 _KERNEL = (
     *("ipykernel.kernelapp", "ipykernel.debugger", "tornado.platform.asyncio"),
     *("IPython.core.completerlib", "IPython.core.oinspect", "IPython.extensions.storemagic", "sqlite3"),
@@ -32,7 +32,7 @@ _KERNEL = (
 
 
 class Forked:
-    """A forked kernel, with what `subprocess.Popen` has of the same name."""
+    """A forked kernel; its members mean the same as those of `subprocess.Popen`."""
 
     stdin = stdout = stderr = None
 
@@ -69,7 +69,7 @@ class Forked:
 
 
 class Warm:
-    """The grader's end of a warm process; started at the first fork, again if it ended, and it ends with the grader."""
+    """The grader's end of a warm process. It starts at the first fork, again if it ended, and ends with the grader."""
 
     def __init__(self, modules: Sequence[str], env: Mapping[str, str]) -> None:
         self._modules, self._env = modules, dict(env)
@@ -112,7 +112,7 @@ def serve(modules: Sequence[str]) -> None:
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.signal(signal.SIGCHLD, _ignore)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's affair
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the grader handles Ctrl-C
     signal.set_wakeup_fd(woken)
     running: dict[int, socket.socket] = {}
     while True:
@@ -137,7 +137,7 @@ def serve(modules: Sequence[str]) -> None:
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
-    """Do nothing: the wake-up pipe has told."""
+    """Do nothing: the wake-up pipe has reported the signal."""
 
 
 def _report(running: dict[int, socket.socket]) -> None:
@@ -200,7 +200,7 @@ def _kernel(arguments: Sequence[str]) -> None:
     app: Any = IPKernelApp.instance()
     app.initialize(list(arguments))
     if matplotlib := sys.modules.get("matplotlib"):
-        # Imported before there was a kernel: both are chosen at the import.
+        # It was imported before there was a kernel, and chooses both at the import.
         matplotlib.rcParams["backend"] = os.environ.get("MPLBACKEND", "agg")
         if pyplot := sys.modules.get("matplotlib.pyplot"):
             pyplot.install_repl_displayhook()

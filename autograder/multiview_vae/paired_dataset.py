@@ -65,7 +65,7 @@ def shuffled(counts: dict[int, int], generator: torch.Generator) -> list[int]:
 
 
 def unequal(generator: torch.Generator) -> Views:
-    """Return datasets of all ten digits with class sizes, and sizes in all, that differ within and between them."""
+    """Return datasets of all ten digits with class sizes, and total sizes, that differ within and between them."""
 
     def sizes(smallest: int) -> dict[int, int]:
         return dict(enumerate((torch.randperm(10, generator=generator) + smallest).tolist()))

@@ -28,17 +28,17 @@ from autograder.remote.stand_in import KernelAnswer
 
 
 class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
-    """Executes a submission; the source of a graded cell is not run: its exercise is checked from here.
+    """Executes a submission; the source of a graded cell is not run: its exercise is checked from this process.
 
-    What a student's kernel does to itself is its own affair: here it can only answer calls with data, late, or not at
-    all. The score and the report are written by this process after the kernel has answered. After `preprocess`,
-    `reports` has the report of each graded cell of that notebook by name.
+    Whatever the student's code does to its kernel, the kernel can only answer our calls with data, late, or not at all.
+    The score and the report are written by this process after the kernel has answered. After `preprocess`, `reports`
+    has the report of each graded cell of that notebook by name.
     """
 
-    everything = Bool(False, help="Execute what comes after the last graded cell, too: nothing there is graded.").tag(
+    everything = Bool(False, help="Also execute what comes after the last graded cell; nothing there is graded.").tag(
         config=True
     )
-    seed = Integer(None, allow_none=True, help="Repeats the inputs of an earlier run; fresh ones without.").tag(
+    seed = Integer(None, allow_none=True, help="Repeats the inputs of an earlier run; unset, they are new.").tag(
         config=True
     )
     stock = Bool(

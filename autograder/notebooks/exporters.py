@@ -1,4 +1,4 @@
-"""nbgrader's ways to a notebook: one refuses a release that cannot be graded, one repairs what a student handed in."""
+"""How nbgrader reads notebooks: one exporter refuses a faulty release, one repairs what a student handed in."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ from autograder.notebooks.repair import graded_form, put_aside
 
 
 class _CarefulExporter(NotebookExporter):
-    """Is made before nbgrader deletes, copies or grades anything: the place to refuse."""
+    """nbgrader makes it before it deletes, copies or grades anything: the place to refuse."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
@@ -45,7 +45,7 @@ class _CarefulExporter(NotebookExporter):
 class SourceExporter(_CarefulExporter):
     """Reads a source notebook. Name it as `c.GenerateAssignment.exporter_class`.
 
-    A release is refused, before the old one is deleted, if a graded code cell has no checks, or other points than they.
+    A release is refused, before the old one is deleted, if a graded code cell lacks checks or differs in points.
     """
 
     def _refuse(self, coursedir: CourseDirectory, assignment: str, stock: bool) -> None:
@@ -60,11 +60,11 @@ class SourceExporter(_CarefulExporter):
 
 
 class SubmissionExporter(_CarefulExporter):
-    """Reads a submitted notebook: whatever lies there, a notebook comes out that can be graded.
+    """Reads a submitted notebook: whatever the file holds, the result is a notebook that can be graded.
 
     Name it as `c.Autograde.exporter_class`. Before a submission is touched, its automatic scores are set to 0 (where a
-    later step fails, nbgrader leaves the old ones), and links and devices are put aside (nbgrader would copy what is
-    behind them).
+    later step fails, nbgrader leaves the old ones), and links and devices are put aside (nbgrader would copy what
+    they point to).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

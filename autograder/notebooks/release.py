@@ -25,7 +25,7 @@ class GradedCell:
 
 
 def is_graded_code(cell: NotebookNode) -> bool:
-    """Return whether a cell is code that is graded automatically; nbgrader leaves what students write in to people."""
+    """Return whether a cell is code that is graded automatically; a graded cell that students fill in is not."""
     marks = cell.metadata.get("nbgrader", {})
     return cell.cell_type == "code" and bool(marks.get("grade")) and not marks.get("solution")
 
@@ -64,7 +64,7 @@ def release_notebooks(coursedir: CourseDirectory, assignment: str) -> list[str]:
 
 
 def graded_cells(coursedir: CourseDirectory, assignment: str) -> tuple[GradedCell, ...]:
-    """Return the graded code cells of a release, in the order of its notebooks. Raises AssignmentError without one."""
+    """Return a release's graded code cells, in the order of its notebooks. Raises AssignmentError if there is none."""
     books = [(release_of(coursedir, assignment, name), name) for name in release_notebooks(coursedir, assignment)]
     return tuple(cell for book, name in books for cell in graded_cells_of(book, name))
 

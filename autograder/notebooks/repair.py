@@ -21,7 +21,7 @@ _TYPES = ("code", "markdown", "raw")
 
 
 class Unreadable(ValueError):
-    """What lies there is no notebook; `status` and the message say what it is."""
+    """The file is not a readable notebook; `status` and the message say what it is."""
 
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ def put_aside(folder: Path) -> None:
 def graded_form(path: Path, release: NotebookNode) -> NotebookNode:
     """Return the notebook to grade, with what was found in its metadata under `STATE`.
 
-    If it cannot be read at all, that is the release, refused: then nothing of it will run.
+    If it cannot be read at all, the release takes its place, marked as refused, and none of its cells will run.
     """
     try:
         cells, found = read(path)
@@ -87,7 +87,7 @@ def read(path: Path) -> tuple[list[NotebookNode], list[str]]:
 
 
 def _stripped(path: Path) -> str:
-    """Return the JSON text of a large notebook without its outputs, read by a process that is short of memory."""
+    """Return the JSON text of a large notebook without its outputs, read by a process with limited memory."""
     code = (
         "import json, sys\n"
         "book = json.load(open(sys.argv[1], encoding='utf-8', errors='replace'))\n"
@@ -106,7 +106,7 @@ def _stripped(path: Path) -> str:
 
 
 def _plain(cell: dict[str, Any]) -> NotebookNode:
-    """Return a cell of which nothing is kept but what a student writes, and the name that nbgrader knows it by."""
+    """Return a cell that keeps only what a student writes, its cell id, and the marks by which nbgrader knows it."""
     kind = cell["cell_type"] if cell["cell_type"] in _TYPES else "raw"
     source = cell.get("source", cell.get("input", ""))
     source = source if isinstance(source, str) else "".join(map(str, source))
@@ -185,7 +185,7 @@ def _defined(cell: NotebookNode) -> list[str]:
 
 
 def _differences(wanted: NotebookNode, found: list[NotebookNode]) -> Iterator[str]:
-    """Yield a sentence for each way in which the student's copies of a graded or an answer's cell differ in kind."""
+    """Yield a sentence for each change to the student's copies of a graded cell or of an answer's cell."""
     marks = wanted.metadata.nbgrader
     if not (marks.grade or marks.solution):
         return

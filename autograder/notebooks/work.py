@@ -49,7 +49,7 @@ class Executed:
 def execute(work: Work) -> Executed:
     """Execute a submission.
 
-    Raises RuntimeError where the code that grades is another than where the work was given out.
+    Raises RuntimeError if the code that grades here is not the same as where the work was given out.
     """
     with _one_at_a_time, tempfile.TemporaryDirectory() as name, environment(NBGRADER_EXECUTION="autograde"):
         assignment = _assignment(work, Path(name) / "checks")
@@ -107,7 +107,7 @@ def environment(**values: str) -> Iterator[None]:
 
 
 def grading_code(assignment: Assignment, config: Mapping[str, Any]) -> str:
-    """Return a hash of the code that decides a grade: this package, the checks, and what kernels may import beside."""
+    """Return a hash of the code that decides a grade: this package, the checks, and what else kernels may import."""
     readable = config.get("ConfinedProvisioner", {}).get("readable", [])
     parts = [_digest_once(_PACKAGE), *(_digest_once(Path(folder)) for folder in readable)]
     parts.append(_digest_once(assignment.folder) if assignment.installed else digest(assignment.folder))

@@ -20,7 +20,7 @@ _HAND = "autograder.remote.kernel"
 
 
 class Conversation:
-    """Requests to one kernel through a Jupyter client. `ended` says why it answers no more; None while it does."""
+    """Requests to one kernel through a Jupyter client. `ended` says why it no longer answers; None while it does."""
 
     def __init__(self, client: Any, manager: Any) -> None:
         self._client, self._manager = client, manager
@@ -48,11 +48,11 @@ class Conversation:
         except TimeoutError:
             message = f"A call of {request.answer} took longer than {seconds:g} s. Is there a loop that never ends?"
             raise AnswerError("timeout", message) from None
-        except Exception as error:  # whatever stands there, it is not what our hand gives
+        except Exception as error:  # the reply is not one that `autograder.remote.kernel` gives
             raise AnswerError("error", "The kernel gave no readable reply; its own workings were changed.") from error
 
     def rouse(self) -> None:
-        """See whether a kernel whose cell ran out of time answers again; if not, interrupt it and at last end it."""
+        """See whether a kernel whose cell ran out of time answers again; if not, interrupt it and finally end it."""
         with suppress(AnswerError, TimeoutError):
             run_sync(self._evaluate)("1", _AFTER_INTERRUPT)
 
@@ -69,9 +69,9 @@ class Conversation:
         for channel in client.shell_channel, client.iopub_channel:
             poller.register(channel.socket, zmq.POLLIN)
         while True:
-            with suppress(Empty, ValueError, TypeError, KeyError):  # no message, whatever it is
+            with suppress(Empty, ValueError, TypeError, KeyError):  # not a valid message
                 ready = dict(await poller.poll(200))
-                if client.iopub_channel.socket in ready:  # prints during a call are nobody's output
+                if client.iopub_channel.socket in ready:  # output during a call belongs to no cell
                     await client.iopub_channel.get_msg(timeout=0)
                 if client.shell_channel.socket in ready:
                     message = await client.shell_channel.get_msg(timeout=0)
@@ -94,7 +94,7 @@ class Conversation:
 
 
 def why_it_died(manager: Any, *, by_itself: bool = True) -> str:
-    """Return what is known of the end of a kernel, as a sentence; not `by_itself`: a client gave it up."""
+    """Return what is known of the end of a kernel, as a sentence; `by_itself` is False if a client gave it up."""
     provisioner = getattr(manager, "provisioner", None)
     if reason := getattr(provisioner, "reason", None):
         return f"The notebook's process was ended: {reason}."

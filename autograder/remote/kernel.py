@@ -1,7 +1,7 @@
-"""The grader's hand in a student's kernel: calls the answer there and sends what it returned back as data.
+"""The grader's code in a student's kernel: calls the answer there and sends back, as data, what it returned.
 
-Nothing is decided here, and nothing here is believed: the student's code may change every line of it. What it says is
-read by `autograder.remote.stand_in`, in the grader's process.
+Nothing is decided here, and nothing from here is trusted: the student's code may change every line of it. What it says
+is read by `autograder.remote.stand_in`, in the grader's process.
 """
 
 import copy
@@ -37,7 +37,7 @@ class Shown:
 
 
 def prepare(values: str) -> None:
-    """Take in the classes of the assignment's own: the source of its `values.py`."""
+    """Define the assignment's own classes, from the source of its `values.py`."""
     where = Path(__file__).with_name("values.py")  # so that its lines are not taken for the student's
     exec(compile(values, where, "exec"), _values)
 
@@ -77,7 +77,7 @@ def _items(answer: Any, asked: protocol.Items) -> Reply:
 
 
 def _call(answer: Any, asked: protocol.Call) -> Reply:
-    """Call the answer; carry its result, the inputs that it overwrote, and keep its graph for `_backward`."""
+    """Call the answer; return its result and the inputs that it overwrote, and keep its graph for `_backward`."""
     inputs: dict[int, Any] = {}
     before: dict[int, Any] = {}
     learned: dict[int, Any] = {}
@@ -123,7 +123,7 @@ def _backward(answer: Any, asked: protocol.Backward) -> Reply:
             retain_graph=True,
             allow_unused=True,
         )
-    except RuntimeError as error:  # the answer's operations allow no gradient; the check has words for it
+    except RuntimeError as error:  # the answer's operations allow no gradient; the check explains it
         return protocol.NoGradients(plain_text(str(error)))
     return protocol.Gradients({i: encode(gradient) for i, gradient in zip(learned, found, strict=True)})
 

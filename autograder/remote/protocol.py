@@ -12,10 +12,10 @@ Data = Any  # JSON-ready, written and read by `autograder.remote.wire`
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """The number under which a tensor or an array that travels is spoken of later.
+    """The number by which later messages refer to a tensor or an array.
 
-    Inputs of a call and its results are numbered apart, each from 0. `learned`: it takes part in backward, as an input
-    whose gradient will be asked for or as a result that depends on one.
+    Inputs of a call and its results are numbered separately, each from 0. `learned`: it takes part in backward, as an
+    input whose gradient will be asked for or as a result that depends on one.
     """
 
     number: int
@@ -89,7 +89,7 @@ class Called(Reply, frozen=True):
     """The result of a call; its tensors that depend on learned inputs carry a `Mark`."""
 
     value: Data
-    call: int  # under which `Backward` speaks of this call
+    call: int  # the number by which `Backward` refers to this call
     changed: dict[int, Data]  # inputs that the answer wrote into: number -> value now
 
 
@@ -131,6 +131,6 @@ def request_from(text: str) -> Request:
 
 
 def reply_from(text: str) -> Reply:
-    """Return the reply behind JSON text. Raises an exception of some kind for whatever is none."""
+    """Return the reply behind JSON text. Raises an exception of some kind for text that is not a reply."""
     reply: Reply = msgspec.json.decode(text, type=ANY_REPLY)
     return reply

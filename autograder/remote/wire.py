@@ -1,7 +1,7 @@
 """Values that travel between the grader and a student's kernel: tensors, arrays and plain data as JSON, never code.
 
 What comes from the other side is only ever read as numbers and text: nothing is unpickled, evaluated or imported, and
-sizes are compared with what was sent before anything of that size is made. PyTorch is imported where a tensor comes.
+sizes are compared with what was sent before anything of that size is made. PyTorch is imported when a tensor arrives.
 """
 
 import base64
@@ -30,7 +30,7 @@ class WireError(ValueError):
 
 
 def plain_text(text: str) -> str:
-    """Return a text that can be written as UTF-8: half characters are replaced."""
+    """Return a text that can be written as UTF-8: lone surrogates are replaced."""
     return re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -41,9 +41,9 @@ def _no_mark(value: Any) -> Mark | None:
 def encode(value: Any, mark: Callable[[Any], Mark | None] = _no_mark, depth: int = 0) -> Data:
     """Return a value as JSON-ready data.
 
-    `mark` numbers a tensor or an array, so that both sides can speak of it later. An object with a method `made_from`,
-    one of the assignment's own values, is carried as the name of its class and what it is made from. What is none of
-    this, nor a tensor, an array or plain Python, or is too large, is carried as the name of its type.
+    `mark` numbers a tensor or an array, so that both sides can refer to it later. An object with a method `made_from`,
+    one of the assignment's own values, is carried as the name of its class and what it is made from. Whatever
+    else is not a tensor, an array or plain Python data, or is too large, is carried as the name of its type.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -91,8 +91,8 @@ def decode(
 ) -> Any:
     """Return the value behind encoded data.
 
-    `marked` may replace a tensor or an array that came with a mark. `values` are the classes of the assignment's own by
-    name; they are given in a student's kernel only: what comes back from there is never made into one of them.
+    `marked` may replace a tensor or an array that came with a mark. `values` are the assignment's own classes by name;
+    they are given in a student's kernel only: what comes back from there is never made into one of them.
 
     Raises WireError for anything that `encode` would not have written.
     """
@@ -165,5 +165,5 @@ def _array(data: dict[str, Any], dtype: "np.dtype[Any]") -> "np.ndarray[Any, Any
     if len(raw) != count * dtype.itemsize:
         raise WireError("the data do not fit the shape")
     array = np.frombuffer(raw, dtype).reshape(shape)
-    # A byte that is neither 0 nor 1 is no bool; any other byte is some number.
+    # A byte that is neither 0 nor 1 is not a bool; in the other dtypes all bytes are valid.
     return array.view(np.uint8).astype(bool) if dtype.kind == "b" else array.copy()

@@ -30,7 +30,7 @@ def call(answer, x):
         raise Wrong(
             expected=f"an array of shape {x.shape}",
             got=describe(result),
-            cause="the function returns something else than an array",
+            cause="the function returns something other than an array",
             hint="End it with `return` and the new array.",
         )
     return result

@@ -24,7 +24,7 @@ def call(answer, x, width):
     result = answer(x.copy(), width)
     if not isinstance(result, np.ndarray):
         hint = "End it with `return` and the new array: np.array([...])."
-        cause = "the function returns something else than an array"
+        cause = "the function returns something other than an array"
         raise Wrong(expected="an array of N - width + 1 means", got=describe(result), cause=cause, hint=hint)
     if result.shape != (number := max(0, len(x) - width + 1),):
         raise Wrong(
