@@ -10,7 +10,7 @@ configure(c)
 c.CourseDirectory.course_id = "multiview-vae-lab"
 # What the notebooks import besides installed packages, and the embedded data, drawn once for all kernels.
 c.ConfinedProvisioner.readable = [*find_spec("lab_utils").submodule_search_locations]
-c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.data.drawn_data"}
+c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.cache.drawn_data"}
 # What the notebooks import is imported once, by the process that kernels are forked from.
 c.ConfinedProvisioner.preload += [
     *("torch", "torchvision", "numpy", "pandas", "matplotlib.pyplot", "sklearn.manifold", "sklearn.linear_model"),

@@ -4,8 +4,6 @@
 downloaded once). `LAB_DATA_DIR` chooses the folder for files; the default is the user's cache folder.
 """
 
-import hashlib
-import inspect
 import io
 import os
 import zipfile
@@ -19,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from filelock import FileLock
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.datasets import MNIST, SVHN
@@ -27,7 +24,7 @@ from torchvision.datasets.utils import check_integrity
 
 from autograder.files import write_whole
 from lab_utils import embedded
-from lab_utils.embedded import Split
+from lab_utils.cache import Split, cache_folder, embedded_file
 
 SOURCES = ("embedded", "torchvision")
 
@@ -129,14 +126,6 @@ def load_views(
     return Views(MnistView(mnist, mnist_digits, transform), SvhnView(svhn, svhn_digits, transform))
 
 
-def drawn_data() -> Path:
-    """Return the folder where the embedded data of both splits lie, drawn now if they were not."""
-    folder = user_cache_path("multiview-vae-lab") / "embedded"
-    for split in get_args(Split):
-        _embedded(split, folder)
-    return folder
-
-
 def hold_out(views: Views, share: float = 0.1) -> tuple[Views, Views]:
     """Return the views without the last `share` of each, and that part: a validation split, to choose settings on.
 
@@ -149,15 +138,9 @@ def hold_out(views: Views, share: float = 0.1) -> tuple[Views, Views]:
     return kept, Views(mnist.rows(slice(i, None)), svhn.rows(slice(j, None)))
 
 
-def cache_folder(root: str | Path | None = None) -> Path:
-    """Return the folder for files: `root`, else `LAB_DATA_DIR`, else the user's cache folder."""
-    return Path(root or os.environ.get("LAB_DATA_DIR") or user_cache_path("multiview-vae-lab")).expanduser()
-
-
 def _embedded(split: Split, folder: Path) -> tuple[Tensor, ...]:
     """Return the embedded views, from the cache if it is there and complete; the cache only saves time."""
-    drawn_by = hashlib.sha256(inspect.getsource(embedded).encode()).hexdigest()[:12]
-    path = folder / f"embedded-{split}-{drawn_by}.npz"
+    path = embedded_file(split, folder)
     try:
         with path.open("rb") as cache, np.load(cache, allow_pickle=False) as stored:
             return tuple(torch.from_numpy(stored[f"arr_{i}"]) for i in range(4))

@@ -6,7 +6,7 @@ matplotlib. Every image follows from `SEED` and its split.
 
 import functools
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-Split = Literal["train", "test"]
+from lab_utils.cache import Split
 
 SEED = 20
 SIZE = 32

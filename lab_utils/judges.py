@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from lab_utils.automatic import training_length
 from lab_utils.batches import to_float
+from lab_utils.cache import cache_folder
 from lab_utils.checkpoints import CheckpointError, load_state, save_state
-from lab_utils.data import DigitImages, Views, cache_folder
+from lab_utils.data import DigitImages, Views
 from lab_utils.training import autocast
 
 CHUNK = 500  # images at a time, so that a large test set fits into memory

@@ -247,6 +247,21 @@ def test_who_is_no_longer_in_the_gradebook_is_graded_again(course):
     assert [one.fresh for one in graded()] == [False, True]
 
 
+LOOK = """
+import sys
+from autograder.__main__ import main
+assert main(["grade", "multiview_vae", "--student", "f_right"]) == 0
+print("imported:", [name for name in ("torch", "sklearn", "lark") if name in sys.modules])
+"""
+
+
+def test_a_run_in_which_nothing_changed_imports_no_pytorch(course):
+    assert run(course, "--student", "f_right").returncode == 0
+    said = subprocess.run([sys.executable, "-c", LOOK], cwd=course, capture_output=True, text=True, check=True).stdout
+    assert "1 of them unchanged" in said
+    assert "imported: []" in said
+
+
 def test_odd_files_of_one_student_stop_nobody(course):
     folder = course / "submitted" / "f_right" / "multiview_vae"
     Path(os.fsdecode(os.fsencode(folder) + b"/\xdcbung.txt")).write_text("")

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 from autograder.confinement.child import Plan, enter
+from autograder.imports import without_address_grammar
 
 _MOST = 1 << 20  # bytes of one request
 # What a kernel imports at its start: ipykernel imports these only when an instance is made.
@@ -106,8 +107,9 @@ class Warm:
 
 def serve(modules: Sequence[str]) -> None:
     """Import these modules, then fork a kernel for each request from standard input until it closes."""
-    for module in (*_KERNEL, *modules):
-        importlib.import_module(module)
+    with without_address_grammar():
+        for module in (*_KERNEL, *modules):
+            importlib.import_module(module)
     line = socket.socket(fileno=os.dup(0))
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
