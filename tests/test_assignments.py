@@ -1,6 +1,7 @@
 """Assignments are found, and refused where they cannot be graded, whatever door they come to."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -56,6 +57,22 @@ print([name for name in sys.modules if name in ("torch", "pytest", "autograder.m
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/").stdout
     assert said.splitlines() == [str(list(EXERCISES)), "[]"]
+
+
+def test_another_package_offers_an_assignment_by_its_entry_point(tmp_path):
+    write_checks(tmp_path, "ours", "warm_up")
+    package = shutil.move(tmp_path / "checks" / "ours", tmp_path / "their_checks")
+    (package / "__init__.py").touch()
+    (package / "warm_up.py").write_text((package / "warm_up.py").read_text().replace("helper", "their_checks.helper"))
+    (tmp_path / "theirs-1.0.dist-info").mkdir()
+    (tmp_path / "theirs-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (tmp_path / "theirs-1.0.dist-info" / "entry_points.txt").write_text(
+        "[autograder.assignments]\nours = their_checks\n"
+    )
+    code = "from autograder import check; print(check('warm_up', lambda: 1).score, check('warm_up', lambda: 2).score)"
+    command, environment = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": str(tmp_path)}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/", env=environment).stdout
+    assert said == "2.0 0.0\n"
 
 
 def test_check_finds_the_exercises_of_the_course_around_a_notebook(course):
