@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from nbgrader.api import Gradebook
 
+from autograder.__main__ import main
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.scheduling import grade
 from examples.make_class import CLASS, EXPECTED
@@ -131,12 +132,14 @@ def test_the_class_earns_what_is_expected(graded):
     assert exported == {student: sum(points.values()) for student, points in scores.items()}
 
 
-def test_our_command_gives_the_same_scores_and_a_reason_for_each_lost_point(graded, tmp_path):
+def test_our_command_gives_the_same_scores_and_a_reason_for_each_lost_point(graded, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(graded)
     students = ["cleo_averages", "lea_no_notebook", "mats_broken_json", "pia_nothing"]
     for student in students:
         out = tmp_path / f"{student}.json"
-        command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", "--student", student, "--json", out]
-        shown = subprocess.run(command, cwd=graded, capture_output=True, text=True, check=True).stdout
+        command = ["grade", "multiview_vae", "--student", student, "--json", str(out)]
+        assert main(command) == 0
+        shown = capsys.readouterr().out
         (entry,) = json.loads(out.read_text())
         assert {outcome["exercise"]: outcome["points"] for outcome in entry["outcomes"]} == EXPECTED[student]
         for outcome in entry["outcomes"]:
@@ -153,8 +156,8 @@ def test_our_command_gives_the_same_scores_and_a_reason_for_each_lost_point(grad
         "3_multiview_vae.ipynb is not a readable notebook"
         in (graded / "grades/multiview_vae/mats_broken_json.json").read_text()
     )
-    again = subprocess.run(command, cwd=graded, capture_output=True, text=True, check=True).stdout
-    assert "1 of them unchanged" in again
+    assert main(command) == 0
+    assert "1 of them unchanged" in capsys.readouterr().out
 
 
 def test_a_notebook_that_is_broken_later_keeps_no_stale_score_and_spares_its_neighbours(graded):

@@ -1,6 +1,7 @@
 """Write a made-up class to `submitted/`: `python make_class.py [FOLDER OF THE COURSE]`, after the release was made.
 
-Each student hands in both assignments, with some answers of their own; `EXPECTED` says what each should earn.
+Each student hands in the assignments of which there are answers of their own, and who has none hands in both.
+`EXPECTED` says what each should earn.
 """
 
 import copy
@@ -10,7 +11,7 @@ from pathlib import Path
 import nbformat
 
 HERE = Path(__file__).parent
-ASSIGNMENTS = ("least_squares", "smoothing")
+ASSIGNMENTS = {"least_squares": ("standardise", "fit_line"), "smoothing": ("moving_average", "windows")}
 POINTS = {"standardise": 4.0, "fit_line": 6.0, "moving_average": 4.0, "windows": 5.0}
 
 UNBIASED = """def standardise(x):
@@ -61,7 +62,18 @@ CLASS: dict[str, tuple[dict[str, str] | None, dict[str, float]]] = {
     "hugo_short": ({"Windows": SHORT}, {"windows": 3.0}),
     "iris_forged": ({"fit_line_answer": FORGED}, {"fit_line": 1.0}),  # it leaves its inputs as they were
 }
-EXPECTED = {student: POINTS | lost for student, (_, lost) in CLASS.items()}
+
+
+def handed_in(student: str) -> list[str]:
+    """Return the assignments that a student hands in."""
+    lost = CLASS[student][1]
+    return [name for name, exercises in ASSIGNMENTS.items() if not lost or lost.keys() & set(exercises)]
+
+
+EXPECTED = {
+    student: {e: lost.get(e, POINTS[e]) for name in handed_in(student) for e in ASSIGNMENTS[name]}
+    for student, (_, lost) in CLASS.items()
+}
 
 
 def make_class(course: Path) -> None:
@@ -71,6 +83,8 @@ def make_class(course: Path) -> None:
             release = nbformat.read(released, as_version=4)
             solution = nbformat.read(course / "solutions" / assignment / released.name, as_version=4)
             for student, (answers, _) in CLASS.items():
+                if assignment not in handed_in(student):
+                    continue
                 book = copy.deepcopy(release)
                 for cell, solved in zip(book.cells, solution.cells, strict=True):
                     marks = cell.metadata.get("nbgrader", {})

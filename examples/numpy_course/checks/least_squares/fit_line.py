@@ -7,7 +7,7 @@ import pytest
 
 from autograder.checking.diagnosis import Mistake, Wrong, compare, describe, same
 
-EXERCISE = {"answer": "fit_line"}
+EXERCISE = {"answer": "fit_line", "seconds": 3}
 
 CAUSE = "another line than this has a smaller squared error"
 HINT = "The slope is the covariance of x and y over the variance of x; the line goes through the two means."

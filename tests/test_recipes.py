@@ -1,0 +1,92 @@
+"""The recipes of docs/instructor.md, followed step by step."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tests.conftest import MOST, ROOT
+from tests.test_other_courses import GENERATED, NUMPY, run, scores
+
+
+def recipe(title):
+    """Return the blocks of a section of docs/instructor.md, by the name that stands before each."""
+    text = (ROOT / "docs" / "instructor.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+    return dict(re.findall(r"^`([^`]+)`:\n\n```\w+\n(.*?)```$", text, flags=re.M | re.S))
+
+
+def cells(blocks, name, points):
+    """Return the two cells of a recipe, as the Create Assignment toolbar marks them."""
+    made = []
+    for block, marks in (
+        ("answer", {"grade_id": f"{name}_answer", "grade": False, "solution": True, "locked": False}),
+        ("graded cell", {"grade_id": name, "grade": True, "solution": False, "locked": True, "points": points}),
+    ):
+        made.append(new_code_cell(blocks[block].rstrip(), id=marks["grade_id"]))
+        made[-1].metadata["nbgrader"] = {**marks, "task": False, "schema_version": 3}
+    return made
+
+
+def test_the_recipe_for_a_new_assignment(tmp_path):
+    course = Path(shutil.copytree(NUMPY, tmp_path / "course", ignore=GENERATED))
+    blocks = recipe("Write a new assignment")
+    assert (course / "nbgrader_config.py").read_text() == blocks["nbgrader_config.py"]
+    (course / "checks" / "probability").mkdir()
+    (course / "checks" / "probability" / "mean.py").write_text(blocks["checks/probability/mean.py"])
+    solved = course / "solutions" / "probability" / "1_mean.ipynb"
+    solved.parent.mkdir()
+    nbformat.write(new_notebook(cells=cells(blocks, "mean", 3)), solved)
+    nbgrader = [sys.executable, "-m", "nbgrader"]
+    run([*nbgrader, "generate_assignment", "probability"], course)
+    released = course / "assignments" / "probability" / "1_mean.ipynb"
+    assert "BEGIN SOLUTION" not in released.read_text()
+    for student, notebook in (("ada", solved), ("gus", released)):
+        folder = course / "submitted" / student / "probability"
+        folder.mkdir(parents=True)
+        shutil.copy(notebook, folder)
+    said = run([sys.executable, "-m", "autograder", "grade", "probability"], course)
+    assert re.search(r"ada +3/3", said)
+    assert re.search(r"gus +0/3", said)
+    assert scores(course) == {"ada": {"mean": 3}, "gus": {"mean": 0}}
+    run([*nbgrader, "generate_feedback", "probability"], course)
+    assert "mean: 3 of 3 points" in (course / "feedback" / "ada" / "probability" / "1_mean.html").read_text()
+
+
+def test_the_recipe_for_a_new_exercise_of_the_lab(tmp_path):
+    """In a copy of the repository, whose own tests then pass without a word about the new exercise."""
+    lab = tmp_path / "lab"
+    tracked = run(["git", "ls-files", "-co", "--exclude-standard"], ROOT).splitlines()
+    for path in (Path(name) for name in tracked if (ROOT / name).is_file()):
+        (lab / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, lab / path)
+    environment = {**os.environ, "PYTHONPATH": str(lab)}
+    blocks = recipe("Write a new exercise")
+    for name in ("autograder/multiview_vae/standard_deviation.py", "tests/answers/standard_deviation.py"):
+        (lab / name).write_text(blocks[name])
+    notebook = lab / "solutions" / "multiview_vae" / "2_product_of_experts.ipynb"
+    book = nbformat.read(notebook, as_version=4)
+    after = next(i for i, cell in enumerate(book.cells) if cell.id == "product_of_experts")
+    book.cells[after + 1 : after + 1] = cells(blocks, "standard_deviation", 2)
+    book.cells[0].source = book.cells[0].source.replace("| a question", f"{blocks['row']}| a question")
+    nbformat.write(book, notebook)
+
+    run([sys.executable, "solutions/execute.py", notebook], lab, environment)
+    run([sys.executable, "-m", "nbgrader", "generate_assignment", "multiview_vae", "--force"], lab, environment)
+    run(["ruff", "check", "."], lab)
+    named = "standard_deviation or 2_product or project or enough or add_up or recipe"
+    tests = ["tests/test_checks.py", "tests/test_report.py", "tests/test_project.py", "tests/test_course.py"]
+    said = run([sys.executable, "-m", "pytest", "-q", *tests, "-k", f"({named}) and not copy"], lab, environment)
+    assert re.search(r"\d\d passed", said)
+    run([sys.executable, "examples/make_class.py"], lab, environment)
+    expected = {"bao_textbook_product": MOST + 1, "lea_no_notebook": MOST - 15}
+    for folder in (lab / "submitted").iterdir():
+        if folder.name not in expected:
+            shutil.rmtree(folder)
+    run([sys.executable, "-m", "autograder", "grade", "multiview_vae", "--json", "found.json"], lab, environment)
+    found = json.loads((lab / "found.json").read_text())
+    assert {submission["student"]: submission["points"] for submission in found} == expected
