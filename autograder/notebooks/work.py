@@ -108,8 +108,10 @@ def environment(**values: str) -> Iterator[None]:
 
 def grading_code(assignment: Assignment, config: Mapping[str, Any]) -> str:
     """Return a hash of the code that decides a grade: this package, the checks, and what else kernels may import."""
-    readable = config.get("ConfinedProvisioner", {}).get("readable", [])
-    parts = [_digest_once(_PACKAGE), *(_digest_once(Path(folder)) for folder in readable)]
+    readable = map(Path, config.get("ConfinedProvisioner", {}).get("readable", []))
+    # Packages only: a folder of data, or of all installed packages, may hold gigabytes.
+    packages = [_PACKAGE, *(folder for folder in readable if (folder / "__init__.py").exists())]
+    parts = [_digest_once(folder) for folder in packages]
     parts.append(_digest_once(assignment.folder) if assignment.installed else digest(assignment.folder))
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
