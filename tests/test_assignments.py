@@ -146,6 +146,14 @@ def test_checks_that_cannot_run_are_an_error_and_no_perfect_report(course, text,
         check("warm_up", lambda: 1)
 
 
+def test_a_parameter_of_a_check_that_is_no_fixture_is_named(course):
+    path = write_checks(course, "one", "warm_up")
+    assert points_of(find_exercise("warm_up")) == 2
+    path.write_text(path.read_text().replace("test_it(warm_up)", "test_it(warm_upp, rng)"))
+    with pytest.raises(AssignmentError, match=r"test_it in .* asks for 'warm_upp'; it may ask for warm_up, rng and"):
+        points_of(find_exercise("warm_up"))
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_points_of_the_checks(name):
     assert points_of(EXERCISES[name]) == CELLS[name].points
@@ -217,8 +225,11 @@ def test_a_release_with_a_cell_that_nobody_checks_is_refused_and_the_old_one_sta
     sources(numpy_course, "smoothing", add_cell("2"))
     said = nbgrader(numpy_course, "generate_assignment", "smoothing", "--force", status=1)
     assert UNCHECKED in said
-    assert "checks/smoothing/bonus.py" in said
+    assert "checks/smoothing/bonus.py, or" in said
     assert "Traceback" not in said
+    (numpy_course / "checks" / "smoothing" / "bonus.py").write_text("import pytest\n")
+    said = nbgrader(numpy_course, "generate_assignment", "smoothing", "--force", status=1)
+    assert 'bonus.py does not say what it grades. Add a line like EXERCISE = {"answer": "bonus"}' in said
     assert before == {path: path.read_bytes() for path in (numpy_course / "assignments").rglob("*.ipynb")}
 
 

@@ -40,9 +40,11 @@ def test_the_recipe_for_a_new_assignment(tmp_path):
     (course / "checks" / "probability" / "mean.py").write_text(blocks["checks/probability/mean.py"])
     solved = course / "solutions" / "probability" / "1_mean.ipynb"
     solved.parent.mkdir()
-    nbformat.write(new_notebook(cells=cells(blocks, "mean", 3)), solved)
+    imports = new_code_cell("from autograder import check", id="imports")
+    nbformat.write(new_notebook(cells=[imports, *cells(blocks, "mean", 3)]), solved)
     nbgrader = [sys.executable, "-m", "nbgrader"]
-    run([*nbgrader, "generate_assignment", "probability"], course)
+    assert "Success!" in run([*nbgrader, "validate", solved], course)
+    run([*nbgrader, "generate_assignment", "probability", "--force"], course)
     released = course / "assignments" / "probability" / "1_mean.ipynb"
     assert "BEGIN SOLUTION" not in released.read_text()
     for student, notebook in (("ada", solved), ("gus", released)):
@@ -76,8 +78,10 @@ def test_the_recipe_for_a_new_exercise_of_the_lab(tmp_path):
     run([sys.executable, "solutions/execute.py", notebook], lab, environment)
     run([sys.executable, "-m", "nbgrader", "generate_assignment", "multiview_vae", "--force"], lab, environment)
     run(["ruff", "check", "."], lab)
-    named = "standard_deviation or 2_product or project or enough or add_up or recipe"
+    run(["mypy"], lab)
+    named = "standard_deviation or 2_product or project or enough or add_up or recipe or otter"
     tests = ["tests/test_checks.py", "tests/test_report.py", "tests/test_project.py", "tests/test_course.py"]
+    tests.append("tests/test_benchmarks.py")
     said = run([sys.executable, "-m", "pytest", "-q", *tests, "-k", f"({named}) and not copy"], lab, environment)
     assert re.search(r"\d\d passed", said)
     run([sys.executable, "examples/make_class.py"], lab, environment)

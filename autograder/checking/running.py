@@ -36,9 +36,18 @@ def check_here(exercise: str, answer: object, *, seed: int | None = None) -> Rep
 
 
 def points_of(exercise: Exercise) -> float:
-    """Return what all checks of an exercise earn together. Raises AssignmentError if there are none."""
+    """Return what all checks of an exercise earn together.
+
+    Raises AssignmentError if there are none, or if one has a parameter that is no fixture: it would fail every answer.
+    """
     checks = _Checks(0)
-    _pytest(exercise, checks, "--collect-only")
+    fixtures = ModuleType("answer")
+    setattr(fixtures, exercise.name, pytest.fixture(lambda: None, name=exercise.name))
+    _pytest(exercise, checks, "--collect-only", plugins=(fixtures,))
+    for name, unknown in checks.unknown_fixtures():
+        raise AssignmentError(
+            f"{name} in {exercise.checks} asks for {unknown!r}; it may ask for {exercise.name}, rng and generator"
+        )
     return sum(result.max_points for result in checks.results())
 
 
@@ -152,6 +161,16 @@ class _Checks:
         elif call.when == "call":
             self._found[item.name] = _result(item, "passed")
         return outcome
+
+    def unknown_fixtures(self) -> Iterator[tuple[str, str]]:
+        """Yield the name of a check, and of a parameter of it that nothing provides."""
+        for item in self._items:
+            known = {
+                "request",
+                *item._fixtureinfo.name2fixturedefs,
+                *getattr(getattr(item, "callspec", None), "params", ()),
+            }
+            yield from ((item.name, name) for name in item.fixturenames if name not in known)
 
     def results(self) -> Iterator[Result]:
         """Yield one result per check; a check that was cut off (the cell was interrupted) counts as out of time."""

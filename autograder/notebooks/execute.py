@@ -140,7 +140,8 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         if report.max_score != float(cell.metadata.nbgrader.points):
             raise AssignmentError(
                 f"the graded cell {name!r} has {cell.metadata.nbgrader.points:g} points, but its checks add up to "
-                f"{report.max_score:g}; `nbgrader generate_assignment` says what to change"
+                f"{report.max_score:g}: the release is older than the checks. Run `nbgrader generate_assignment "
+                "--force`"
             )
         self.reports[name] = report
         self.code_cells_executed += 1

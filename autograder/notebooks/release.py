@@ -10,7 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 
-from autograder.assignments import CHECKS, Assignment, AssignmentError, find_exercise, known_assignments
+from autograder.assignments import CHECKS, DECLARATION, Assignment, AssignmentError, find_exercise, known_assignments
 from autograder.checking.running import points_of
 
 
@@ -77,12 +77,18 @@ def assignment_of(course: Path, name: str) -> Assignment:
 def refuse_unchecked(assignment: Assignment, cells: Sequence[GradedCell], *, stock: bool) -> None:
     """Raise AssignmentError, with their names, if there are graded cells without checks, unless `stock` allows them."""
     names = [cell.name for cell in cells if cell.name not in assignment.exercises]
-    if names and not stock:
+    if not names or stock:
+        return
+    who = f"the graded code cell{'s' * (len(names) > 1)} {', '.join(map(repr, names))} of {assignment.name!r}"
+    if (path := assignment.folder / f"{names[0]}.py").exists():
         raise AssignmentError(
-            f"nobody has checks for the graded code cell{'s' * (len(names) > 1)} {', '.join(map(repr, names))} of "
-            f"{assignment.name!r}. Write {assignment.folder / names[0]}.py, or let the course grade such cells by what "
-            "they show: c.ExecuteOutside.stock = True."
+            f"nobody has checks for {who}: {path} does not say what it grades. Add a line like "
+            f'{DECLARATION} = {{"answer": "{names[0]}"}}, with the name of what students write.'
         )
+    raise AssignmentError(
+        f"nobody has checks for {who}. Write {path}, or let the course grade such cells by what they show: "
+        "c.ExecuteOutside.stock = True."
+    )
 
 
 def refuse_mistaken(assignment: Assignment, cells: Sequence[GradedCell], course: Path) -> None:
