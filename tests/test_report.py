@@ -1,6 +1,7 @@
 """`check` never raises for a bad answer, and its report says the same as text and as HTML."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -95,7 +96,7 @@ def test_prints_and_warnings_cost_nothing(capfd):
 
 
 def test_an_unknown_exercise_is_a_clear_error():
-    with pytest.raises(ValueError, match="no exercise is called 'poe'; the exercises are paired_dataset"):
+    with pytest.raises(ValueError, match=r"no exercise is called 'poe'; the exercises are .*paired_dataset"):
         check("poe", softmax_weights)
 
 
@@ -116,18 +117,40 @@ def test_checking_leaves_the_random_state_and_the_environment_alone(monkeypatch)
     assert os.environ["PYTEST_ADDOPTS"] == "--no-such-option"
 
 
-REPORT = Report("demo", (Result("good", "passed", 2, 2), Result("bad", "wrong", 0, 1, "got: <b>&\nhint: try")), 7)
+REPORT = Report(
+    "demo",
+    (
+        Result("good", "passed", 2, 2),
+        Result("bad", "wrong", 0, 1, "got: <b>&\nlikely cause: no\nhint: try"),
+        Result("worse", "wrong", 0, 2, "got: 3\nlikely cause: no\nhint: try"),
+        Result("late", "timeout", 0, 1, "too slow"),
+    ),
+    7,
+)
 
 
-def test_text_and_html_say_the_same():
+def test_text_and_html_say_the_same_and_each_cause_once():
     text = str(REPORT)
-    assert "demo: 2 of 3 points" in text
-    assert "✗ bad   0/1  wrong" in text
-    assert "    hint: try" in text
+    assert "demo: 2 of 6 points" in text
+    assert "✗ bad    0/1  wrong" in text
+    assert text.count("    hint: try") == 1
+    assert "    same cause as in 'bad'" in text
     html = REPORT.to_html()
-    assert "demo: 2 of 3 points" in html
-    assert "got: &lt;b&gt;&amp;<br>hint: try" in html
+    assert "demo: 2 of 6 points" in html
+    assert "got: &lt;b&gt;&amp;<br>likely cause: no<br>hint: try" in html
     assert "<b>&" not in html
+    assert html.count("hint: try") == 1
+    assert "-3 points: no</summary>" in html
+    assert "costs: bad; worse" in html
+    assert html.count("<details") == 2
+    assert html.count("<details open") == 1
+
+
+def test_the_table_has_header_cells_and_no_colour_of_its_own_for_text():
+    html = REPORT.to_html()
+    assert html.count('<th scope="col"') == 3
+    # White on green or red reads the same in a dark notebook; all other text takes the colour of the notebook.
+    assert set(re.findall(r"(?<!-)color:(#\w+)", html)) == {"#fff"}
 
 
 def test_in_a_notebook_nbgrader_reads_the_score(monkeypatch):

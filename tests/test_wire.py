@@ -191,6 +191,24 @@ def test_an_input_that_is_returned_keeps_its_gradient():
     assert torch.equal(one.grad, torch.full((2,), 3.0))
 
 
+def test_a_misspelt_name_is_met_by_what_was_defined():
+    def product_of_expert(*experts):
+        return experts
+
+    class Odd:
+        @property
+        def __class__(self):
+            raise RuntimeError
+
+    product_of_expert.__module__ = "__main__"
+    namespace = {"product_of_expert": product_of_expert, "product_of_experts_": "a text", "odd": Odd()}
+    with pytest.raises(AnswerError, match=r"when the check runs\. You defined product_of_expert\.$"):
+        KernelAnswer(POE, asking(namespace))(torch.ones(1))
+    hostile = KernelAnswer(POE, lambda request, seconds: protocol.Missing("no name\n" * 1000))
+    with pytest.raises(AnswerError, match=r"when the check runs\.$"):
+        hostile(torch.ones(1))
+
+
 @pytest.mark.parametrize(
     ("namespace", "status", "message"),
     [

@@ -1,14 +1,15 @@
 """Answers as the checks see them: something to call that either returns a result or raises `AnswerError`."""
 
+import difflib
 import linecache
 import signal
 import sysconfig
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any, Protocol
 
 from autograder.assignments import Exercise
@@ -106,6 +107,27 @@ class _LocalObject:
 def not_callable(name: str, answer: object) -> str:
     """Return what is wrong with an answer of that name that is neither a function nor a class."""
     return f"{name} must be something to call, but it is a {type(answer).__name__}."
+
+
+def nearest(name: str, namespace: Mapping[str, object]) -> str:
+    """Return the name of a function or class in a notebook that is nearly `name`; empty if there is none."""
+    own = []
+    for other, value in namespace.items():
+        with suppress(Exception):  # a student's object may raise whatever it likes
+            if isinstance(value, type | FunctionType) and value.__module__ == "__main__":
+                own.append(other)
+    return next(iter(difflib.get_close_matches(name, own, n=1)), "")
+
+
+def suggest_names(shell: Any) -> None:
+    """In a notebook, say after a NameError what was defined under nearly that name."""
+
+    def suggest(result: Any) -> None:
+        error = result.error_in_exec
+        if isinstance(error, NameError) and (found := nearest(error.name or "", shell.user_ns)):
+            print(f"You defined {found}. Should it be called {error.name}?")
+
+    shell.events.register("post_run_cell", suggest)
 
 
 def explain(name: str, error: BaseException, checks: Path | None = None) -> str:

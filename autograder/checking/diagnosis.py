@@ -42,6 +42,53 @@ def backward(total: Any) -> None:
         ) from None
 
 
+def compare_gradient(
+    name: str,
+    got: Any,
+    expected: Any,
+    *,
+    overflow: str = "Print each value of your formula, and look for the first that is infinite.",
+    rtol: float = 1e-3,
+) -> None:
+    """Raise `Wrong` unless the gradient (tensor, or None) that an answer gave its input `name` is the expected one.
+
+    `overflow` is the hint where the gradient is not finite.
+    """
+    if got is None:
+        raise Wrong(
+            expected=f"a gradient at {name}",
+            got="no gradient",
+            cause="detach, .data, .item(), numpy, torch.no_grad() or torch.tensor(...) cuts the graph",
+            hint="Compute with torch operations on the inputs: the encoders learn through this function.",
+        )
+    finite = bool(got.isfinite().all())
+    compare(
+        f"gradient at {name}",
+        got,
+        expected,
+        cause="part of the result is cut from the graph, or the value itself is wrong"
+        if finite
+        else "exp overflows: its value or its gradient is infinite",
+        hint="Look for detach, .data or no_grad; if the value is wrong, too, mend that first." if finite else overflow,
+        rtol=rtol,
+    )
+
+
+def tensors(result: Any, *names: str) -> tuple[Any, ...]:
+    """Return a result as a tuple of one to four tensors, or raise `Wrong`; one name means a tensor by itself."""
+    found = (result,) if len(names) == 1 else result
+    if isinstance(found, tuple | list) and len(found) == len(names) and all(map(_is_tensor, found)):
+        return tuple(found)
+    listed = ", ".join(names)
+    count = ("one tensor", "two tensors", "three tensors", "four tensors")[len(names) - 1]
+    raise Wrong(
+        expected=f"one tensor, {listed}" if len(names) == 1 else f"a tuple of {count}, ({listed})",
+        got=describe(result),
+        cause=f"the function does not return {count}",
+        hint=f"End it with `return {listed}`.",
+    )
+
+
 def describe(value: object) -> str:
     """Return a value as a student would name it: type, shape and dtype rather than its numbers."""
     if _is_tensor(value) or isinstance(value, np.ndarray):

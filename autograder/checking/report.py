@@ -22,6 +22,13 @@ class Result:
         str, Meta(description="what was expected, what was found, the likely cause and a hint; empty where it passed")
     ] = ""
 
+    @property
+    def cause(self) -> str:
+        """The line of the message that says why: the likely cause, or the first one."""
+        lines = self.message.splitlines()
+        causes = [line.removeprefix("likely cause: ") for line in lines if line.startswith("likely cause: ")]
+        return (causes or lines or [self.status])[0]
+
 
 @dataclass(frozen=True)
 class Report:
@@ -41,34 +48,48 @@ class Report:
         """Points available."""
         return sum(result.max_points for result in self.results)
 
+    @property
+    def causes(self) -> dict[str, list[Result]]:
+        """The checks that cost points, by their cause, in the order of the checks."""
+        found: dict[str, list[Result]] = {}
+        for result in self.results:
+            if result.status != "passed":
+                found.setdefault(result.cause, []).append(result)
+        return found
+
     def __str__(self) -> str:
         width = max((len(result.name) for result in self.results), default=0)
+        first = {cause: results[0] for cause, results in self.causes.items()}
         lines = [f"{self.exercise}: {self.score:g} of {self.max_score:g} points"]
         for result in self.results:
             mark = "✓" if result.status == "passed" else "✗"
             lines.append(f"{mark} {result.name:<{width}}  {result.points:g}/{result.max_points:g}  {result.status}")
-            lines += [f"    {line}" for line in result.message.splitlines()]
+            if result.status == "passed":
+                continue
+            told = first[result.cause]
+            message = result.message if told is result else f"same cause as in {told.name!r}"
+            lines += [f"    {line}" for line in message.splitlines()]
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def to_html(self) -> str:
-        """Return a small table: green or red, points, message."""
+        """Return two small tables for a notebook, in its own colours: the checks, and the causes of what is missing."""
+        title = f"{html.escape(self.exercise)}: {self.score:g} of {self.max_score:g} points"
         cell = "padding:2px 10px;text-align:left;vertical-align:top"
+        head = "".join(f'<th scope="col" style="{cell}">{name}</th>' for name in ("status", "points", "check"))
         rows = []
         for result in self.results:
-            passed = result.status == "passed"
-            colour, mark = ("#1b7837", "✓") if passed else ("#b2182b", "✗")
-            message = html.escape(result.message).replace("\n", "<br>")
+            colour, mark = ("#1b7837", "✓") if result.status == "passed" else ("#b2182b", "✗")
+            chip = f"background:{colour};color:#fff;padding:0 6px;border-radius:3px;white-space:nowrap"
             rows.append(
-                f'<tr><td style="{cell};color:{colour};white-space:nowrap"><b>{mark} {result.status}</b></td>'
+                f'<tr><td style="{cell}"><b style="{chip}">{mark} {result.status}</b></td>'
                 f'<td style="{cell}">{result.points:g}/{result.max_points:g}</td>'
-                f'<td style="{cell}">{html.escape(result.name)}'
-                + (f'<div style="color:#555;margin:2px 0 6px">{message}</div>' if message else "")
-                + "</td></tr>"
+                f'<td style="{cell}">{html.escape(result.name)}</td></tr>'
             )
-        title = f"{html.escape(self.exercise)}: {self.score:g} of {self.max_score:g} points"
-        return f'<table><caption style="text-align:left"><b>{title}</b></caption>{"".join(rows)}</table>'
+        caption = f'<caption style="text-align:left"><b>{title}</b></caption>'
+        table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        return table + "".join(_cause(cause, results, i == 0) for i, (cause, results) in enumerate(self.causes.items()))
 
     def as_output(self) -> dict[str, str]:
         """Return the data of a notebook's output: nbgrader reads text/plain with float(), people see the table."""
@@ -77,3 +98,15 @@ class Report:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         shown = self.as_output()
         return shown if "ipykernel" in sys.modules else {**shown, "text/plain": str(self)}
+
+
+def _cause(cause: str, results: list[Result], first: bool) -> str:
+    """Return a cause that unfolds: which checks it costs, and the message of the first of them."""
+    lost = sum(result.max_points - result.points for result in results)
+    checks = "; ".join(html.escape(result.name) for result in results)
+    message = html.escape(results[0].message).replace("\n", "<br>")
+    return (
+        f'<details{" open" if first else ""} style="margin:4px 10px">'
+        f'<summary style="cursor:pointer">-{lost:g} points: {html.escape(cause)}</summary>'
+        f'<div style="margin:2px 0 8px 16px">{message}<br><i>costs: {checks}</i></div></details>'
+    )

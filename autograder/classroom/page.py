@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from autograder.classroom.results import Outcome, Submission, cause
+from autograder.classroom.results import Outcome, Submission
 
 _BARS = 12
 _MOST_CHECKS = 15
@@ -106,7 +106,7 @@ def _checks(submissions: Sequence[Submission]) -> list[dict[str, Any]]:
         for outcome in submission.outcomes:
             for check in outcome.checks:
                 if lost := check.max_points - check.points:
-                    failed.setdefault((outcome.exercise, check.name), []).append((lost, cause(check)))
+                    failed.setdefault((outcome.exercise, check.name), []).append((lost, check.cause))
     rows: list[dict[str, Any]] = []
     for (exercise, name), found in failed.items():
         [(why, times)] = Counter(why for _, why in found).most_common(1)

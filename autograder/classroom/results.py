@@ -46,7 +46,7 @@ class Outcome(msgspec.Struct, frozen=True):
         by_cause: dict[str, list[Result]] = {}
         for check in self.checks:
             if check.status != "passed" or check.message:
-                by_cause.setdefault(cause(check), []).append(check)
+                by_cause.setdefault(check.cause, []).append(check)
         return (self.problem,) * bool(self.problem) + tuple(
             f"{checks[0].name if len(checks) == 1 else f'{len(checks)} checks'} "
             f"(-{sum(check.max_points - check.points for check in checks):g}): {cause}"
@@ -82,13 +82,6 @@ class Graded(NamedTuple):
 
     submission: Submission
     fresh: bool
-
-
-def cause(check: Result) -> str:
-    """Return the line of a message that says why: the likely cause, or the first one."""
-    lines = check.message.splitlines()
-    causes = [line.removeprefix("likely cause: ") for line in lines if line.startswith("likely cause: ")]
-    return (causes or lines or [check.status])[0]
 
 
 def to_json(content: Submission | Sequence[Submission]) -> bytes:

@@ -7,7 +7,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.diagnosis import NAN, NAN_HINT, Mistake, Wrong, backward, compare, describe, same
+from autograder.checking.diagnosis import (
+    NAN,
+    NAN_HINT,
+    Mistake,
+    Wrong,
+    backward,
+    compare,
+    compare_gradient,
+    describe,
+    same,
+    tensors,
+)
 from autograder.multiview_vae import references
 
 EXERCISE = {"answer": "product_of_experts"}
@@ -30,19 +41,9 @@ def draw(generator: torch.Generator, *shape: int, spread: float = 1.0) -> Expert
 
 def call(answer: Answer, *experts: Tensor) -> tuple[Tensor, Tensor]:
     """Call the answer with copies of the experts and return its pair of tensors."""
-    return pair(answer(*[expert.clone() for expert in experts]))
-
-
-def pair(result: object) -> tuple[Tensor, Tensor]:
-    """Return a result as (mu, logvar), or raise `Wrong` if it is not a pair of tensors."""
-    if not (isinstance(result, tuple | list) and len(result) == 2 and all(isinstance(t, Tensor) for t in result)):
-        raise Wrong(
-            expected="a tuple of two tensors, (mu, logvar)",
-            got=describe(result),
-            cause="the function does not return two tensors",
-            hint="End it with `return mu, logvar`.",
-        )
-    return result[0], result[1]
+    mu1, logvar1, mu2, logvar2 = (expert.clone() for expert in experts)
+    mu, logvar = tensors(answer(mu1, logvar1, mu2, logvar2), "mu", "logvar")
+    return mu, logvar
 
 
 def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
@@ -313,7 +314,7 @@ def test_inputs_untouched(product_of_experts: Answer, generator: torch.Generator
     """The four inputs are left as they were."""
     before = draw(generator, 3, 20)
     given = [expert.clone() for expert in before]
-    pair(product_of_experts(*given))
+    tensors(product_of_experts(*given), "mu", "logvar")
     for name, original, now in zip(("mu1", "logvar1", "mu2", "logvar2"), before, given, strict=True):
         compare(
             name,
@@ -338,31 +339,12 @@ def gradients(answer: Answer, experts: Experts, rtol: float) -> None:
     wanted = [expert.double().requires_grad_() for expert in experts]
     torch.stack([part.sum() for part in references.product_of_experts(*wanted)]).sum().backward()
     given = [expert.clone().requires_grad_() for expert in experts]
-    mu, logvar = pair(answer(*given))
+    mu, logvar = tensors(answer(*given), "mu", "logvar")
     total = mu.sum() + logvar.sum()
     if total.requires_grad:
         backward(total)
     for name, got, want in zip(("mu1", "logvar1", "mu2", "logvar2"), given, wanted, strict=True):
-        if got.grad is None:
-            raise Wrong(
-                expected=f"a gradient at {name}",
-                got="no gradient",
-                cause="detach, .data, .item(), numpy, torch.no_grad() or torch.tensor(...) cuts the graph",
-                hint="Compute with torch operations on the inputs: the encoders learn through this function.",
-            )
-        assert want.grad is not None
-        compare(
-            f"gradient at {name}",
-            got.grad,
-            want.grad,
-            cause="part of the result is cut from the graph, or the value itself is wrong"
-            if got.grad.isfinite().all()
-            else "exp overflows: its value or its gradient is infinite",
-            hint="Look for detach, .data or no_grad; if the mean or the log-variance is wrong, mend that first."
-            if got.grad.isfinite().all()
-            else STABLE,
-            rtol=rtol,
-        )
+        compare_gradient(name, got.grad, want.grad, overflow=STABLE, rtol=rtol)
 
 
 @pytest.mark.points(1)

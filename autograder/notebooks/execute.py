@@ -1,6 +1,7 @@
 """How nbgrader executes a submission: in a confined kernel, with the graded cells judged from this process."""
 
 import math
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from autograder.notebooks.repair import STATE
 from autograder.remote import protocol
 from autograder.remote.conversation import Conversation, why_it_died
 from autograder.remote.protocol import Reply, Request
-from autograder.remote.stand_in import KernelAnswer
+from autograder.remote.stand_in import KernelAnswer, missing
 
 
 class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
@@ -64,6 +65,7 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         # Why nothing of this notebook runs any more.
         self._ended: AnswerError | None = AnswerError(*state["refused"]) if "refused" in state else None
         self._out_of_time, self._first_error = False, ""
+        self._unreadable: list[tuple[str, str]] = []  # the source of a cell that is no Python, and why
         self.reports = {}
         graded = [
             index
@@ -119,6 +121,10 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         for output in cell.get("outputs", []):
             if output.output_type == "error" and not self._first_error:
                 self._first_error = f"{output.ename}: {output.evalue}"[:300] if output.evalue else output.ename
+            if output.output_type == "error" and output.ename in ("SyntaxError", "IndentationError", "TabError"):
+                what, _, line = str(output.evalue)[:300].rpartition(", line ")
+                where = f" in line {line.rstrip(')')}: {what.rpartition(' (')[0]}" if line else f": {output.evalue}"
+                self._unreadable.append((cell.source, where))
             if output.get("ename") == self.error_on_timeout["ename"] and not self._out_of_time:
                 self._out_of_time = True
                 if self._conversation:
@@ -158,9 +164,14 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
             reply = self._conversation.ask(request, seconds)
         finally:
             self._ended = self._conversation.ended
-        if isinstance(reply, protocol.Missing) and self._first_error:
-            message = f"{request.answer} is not defined when the check runs: an earlier cell stopped with "
-            raise AnswerError("missing", message + self._first_error)
+        if isinstance(reply, protocol.Missing):
+            name = request.answer
+            for source, problem in self._unreadable:
+                if re.search(rf"\b(def|class)\s+{name}\b", source):
+                    raise AnswerError("error", f"The cell of {name} has a syntax error{problem}.")
+            if self._first_error and repr(name) not in self._first_error:  # which would say the same once more
+                why = missing(name, reply).replace("check runs.", "check runs:", 1)
+                raise AnswerError("missing", f"{why} An earlier cell stopped with {self._first_error}")
         return reply
 
     def _own_score(self, cell: NotebookNode) -> Result:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from IPython import get_ipython
 
-from autograder.checking.answers import explain, not_callable
+from autograder.checking.answers import explain, nearest, not_callable
 from autograder.remote import protocol
 from autograder.remote.protocol import Mark, Reply, Request
 from autograder.remote.wire import decode, encode, plain_text
@@ -50,7 +50,7 @@ def serve(request: str) -> Shown:
 def _reply(asked: Request) -> Reply:
     name, namespace = asked.answer, get_ipython().user_ns
     if name not in namespace:
-        return protocol.Missing()
+        return protocol.Missing(nearest(name, namespace))
     answer = namespace[name]
     if not callable(answer):
         return protocol.Failed(plain_text(not_callable(name, answer)))

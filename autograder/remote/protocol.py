@@ -106,7 +106,9 @@ class NoGradients(Reply, frozen=True):
 
 
 class Missing(Reply, frozen=True):
-    """The notebook does not define the answer."""
+    """The notebook does not define the answer, but perhaps something of nearly the same name."""
+
+    instead: str = ""
 
 
 class Failed(Reply, frozen=True):

@@ -80,7 +80,7 @@ class KernelAnswer:
         finally:
             self._left -= min(time.monotonic() - began, limit)  # the grader may have been halted
         if isinstance(reply, protocol.Missing):
-            raise AnswerError("missing", f"{self.name} is not defined when the check runs.")
+            raise AnswerError("missing", missing(self.name, reply))
         if isinstance(reply, protocol.Failed):
             raise AnswerError("error", reply.error[:2000])
         return reply
@@ -102,6 +102,12 @@ class KernelAnswer:
         except (WireError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             message = f"What {self.name} gave cannot be read as tensors and numbers."
             raise AnswerError("error", message) from error
+
+
+def missing(name: str, reply: protocol.Missing) -> str:
+    """Return what is wrong where an answer of that name is missing; what the kernel says it found is only a name."""
+    instead = f" You defined {reply.instead}." if reply.instead.isidentifier() and len(reply.instead) < 100 else ""
+    return f"{name} is not defined when the check runs.{instead}"
 
 
 def _overwrite(value: Any, new: Any) -> None:

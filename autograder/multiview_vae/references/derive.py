@@ -27,11 +27,11 @@ BATCHES = [{"batch": 1, "latent": 20}, {"batch": 7, "latent": 4}]
 Log = Callable[[Any], Any]
 
 
-def _log_normal(mean: Any, logvar: Any) -> Log:
+def log_normal(mean: Any, logvar: Any) -> Log:
     return lambda x: -((x - mean) ** 2) / (2 * mp.exp(logvar)) - logvar / 2 - mp.log(2 * mp.pi) / 2
 
 
-def _standardise(log_density: Log, low: Any, high: Any) -> tuple[Any, Any]:
+def standardise(log_density: Log, low: Any, high: Any) -> tuple[Any, Any]:
     """Return peak and width of a concave log density that peaks between `low` and `high`: it falls by 1/2 in a width.
 
     Integrals are taken in units of the width: a quadrature's error is absolute, and a density can be 1e-22 wide.
@@ -50,7 +50,7 @@ def _standardise(log_density: Log, low: Any, high: Any) -> tuple[Any, Any]:
     return peak, far
 
 
-def _integrate(f: Log, log_density: Log, peak: Any, width: Any) -> Any:
+def integrate(f: Log, log_density: Log, peak: Any, width: Any) -> Any:
     """Return the integral of f(t) exp(log_density(peak + t width) - log_density(peak)) over t."""
     top = log_density(peak)
     edges = [-14, -7, 0, 7, 14]  # the density is 1e-42 of its peak there
@@ -59,25 +59,25 @@ def _integrate(f: Log, log_density: Log, peak: Any, width: Any) -> Any:
 
 def product_by_integration(mu1: float, logvar1: float, mu2: float, logvar2: float) -> tuple[Any, Any]:
     """Return mean and log-variance of the normalised product density, from its first three moments."""
-    first, second = _log_normal(mp.mpf(mu1), mp.mpf(logvar1)), _log_normal(mp.mpf(mu2), mp.mpf(logvar2))
+    first, second = log_normal(mp.mpf(mu1), mp.mpf(logvar1)), log_normal(mp.mpf(mu2), mp.mpf(logvar2))
 
     def log_product(x: Any) -> Any:
         return first(x) + second(x)
 
-    peak, width = _standardise(log_product, mp.mpf(min(mu1, mu2)) - 1, mp.mpf(max(mu1, mu2)) + 1)
-    mass = _integrate(lambda t: mp.mpf(1), log_product, peak, width)
-    mean = _integrate(lambda t: t, log_product, peak, width) / mass
-    variance = _integrate(lambda t: (t - mean) ** 2, log_product, peak, width) / mass
+    peak, width = standardise(log_product, mp.mpf(min(mu1, mu2)) - 1, mp.mpf(max(mu1, mu2)) + 1)
+    mass = integrate(lambda t: mp.mpf(1), log_product, peak, width)
+    mean = integrate(lambda t: t, log_product, peak, width) / mass
+    variance = integrate(lambda t: (t - mean) ** 2, log_product, peak, width) / mass
     return peak + mean * width, mp.log(variance) + 2 * mp.log(width)
 
 
 @functools.cache
 def kl_by_integration(mean: Any, logvar: Any) -> Any:
     """Return KL(N(mean, exp(logvar)) || N(0, 1)) in nats as the mean of log(q / p) under q."""
-    q, p = _log_normal(mean, logvar), _log_normal(mp.mpf(0), mp.mpf(0))
-    peak, width = _standardise(q, mean - 1, mean + 1)
-    mass = _integrate(lambda t: mp.mpf(1), q, peak, width)
-    return _integrate(lambda t: q(peak + t * width) - p(peak + t * width), q, peak, width) / mass
+    q, p = log_normal(mean, logvar), log_normal(mp.mpf(0), mp.mpf(0))
+    peak, width = standardise(q, mean - 1, mean + 1)
+    mass = integrate(lambda t: mp.mpf(1), q, peak, width)
+    return integrate(lambda t: q(peak + t * width) - p(peak + t * width), q, peak, width) / mass
 
 
 def loss_by_definition(batch: int, latent: int) -> dict[str, Any]:
