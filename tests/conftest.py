@@ -20,13 +20,22 @@ SOLUTIONS = ROOT / "solutions" / "multiview_vae"
 RELEASE = ROOT / "assignments" / "multiview_vae"
 
 ASSIGNMENT = known_assignments(ROOT)["multiview_vae"]
+EXTENSION = known_assignments(ROOT)["cross_view"]
 EXERCISES = ASSIGNMENT.exercises
-# The graded cells of the release by name, in its order.
-CELLS = {
-    cell.name: cell
-    for path in sorted(RELEASE.glob("*.ipynb"))
-    for cell in graded_cells_of(nbformat.read(path, as_version=4), path.stem)
-}
+ALL_EXERCISES = {**EXERCISES, **EXTENSION.exercises}
+
+
+def graded_cells(assignment):
+    """Return the graded cells of a release by name, in its order."""
+    return {
+        cell.name: cell
+        for path in sorted((ROOT / "assignments" / assignment).glob("*.ipynb"))
+        for cell in graded_cells_of(nbformat.read(path, as_version=4), path.stem)
+    }
+
+
+CELLS = graded_cells("multiview_vae")
+ALL_CELLS = CELLS | graded_cells("cross_view")
 MOST = sum(cell.points for cell in CELLS.values())
 
 

@@ -11,9 +11,9 @@ from autograder import check
 from autograder.assignments import AssignmentError
 from autograder.checking.running import run_checks
 from autograder.remote.stand_in import KernelAnswer
-from tests.conftest import CELLS, EXERCISES, asking
+from tests.conftest import ALL_CELLS, ALL_EXERCISES, ASSIGNMENT, EXERCISES, EXTENSION, asking
 
-ANSWERS = {name: importlib.import_module(f"tests.answers.{name}") for name in EXERCISES}
+ANSWERS = {name: importlib.import_module(f"tests.answers.{name}") for name in ALL_EXERCISES}
 
 
 def wrong_answers():
@@ -27,8 +27,9 @@ def wrong_answers():
 def judge(exercise, answer, seed):
     """Return the report, after making sure that an answer behind the wire gets the same one."""
     report = check(exercise, answer, seed=seed)
-    found = EXERCISES[exercise]
-    remote = run_checks(found, KernelAnswer(found, asking({found.answer: answer})), seed=report.seed)
+    found = ALL_EXERCISES[exercise]
+    ask = asking({found.answer: answer}, ASSIGNMENT if exercise in EXERCISES else EXTENSION)
+    remote = run_checks(found, KernelAnswer(found, ask), seed=report.seed)
     assert [(r.name, r.status, r.points) for r in remote.results] == [
         (r.name, r.status, r.points) for r in report.results
     ]
@@ -41,7 +42,7 @@ def judge(exercise, answer, seed):
 @pytest.mark.parametrize("seed", [0, None])
 def test_right_answers_earn_everything(exercise, answer, seed):
     report = judge(exercise, answer, seed)
-    assert report.score == report.max_score == CELLS[exercise].points, str(report)
+    assert report.score == report.max_score == ALL_CELLS[exercise].points, str(report)
     assert {result.status for result in report.results} == {"passed"}
 
 
@@ -166,7 +167,7 @@ def test_a_product_that_unpacks_a_batch_loses_the_points_of_other_shapes_only():
     ]
 
 
-@pytest.mark.parametrize("exercise", EXERCISES)
+@pytest.mark.parametrize("exercise", ALL_EXERCISES)
 def test_there_are_enough_answers(exercise):
     assert len(ANSWERS[exercise].RIGHT) >= 4
     assert len(ANSWERS[exercise].WRONG) >= 12

@@ -7,10 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autograder.cross_view import references as extension
+from autograder.cross_view.references import derive as derive_extension
 from autograder.multiview_vae import references
 from autograder.multiview_vae.references import derive
 from lab_utils import load_definition
-from tests.conftest import SOLUTIONS
+from tests.conftest import ROOT, SOLUTIONS
 
 product_of_experts = load_definition(SOLUTIONS / "2_product_of_experts.ipynb", "product_of_experts")
 vae_loss = load_definition(SOLUTIONS / "3_multiview_vae.ipynb", "vae_loss")
@@ -18,6 +20,39 @@ vae_loss = load_definition(SOLUTIONS / "3_multiview_vae.ipynb", "vae_loss")
 
 def test_golden_values_can_be_derived_again():
     assert derive.derive() == references.golden()
+    assert derive_extension.derive() == extension.golden()
+
+
+def solution(notebook, name):
+    return load_definition(ROOT / "solutions" / "cross_view" / notebook, name)
+
+
+@pytest.mark.parametrize(
+    "product", [extension.product_with_prior, solution("1_missing_views.ipynb", "product_with_prior")]
+)
+def test_products_with_the_prior_equal_the_integrals(product):
+    for case in extension.golden()["product_with_prior"]:
+        experts = torch.tensor(case["experts"] or [[math.nan, math.nan]], dtype=torch.float64)
+        mu, logvar = experts.T[:, :, None, None]
+        got = product(mu, logvar, torch.full(mu.shape, bool(case["experts"])))
+        assert [value.item() for value in got] == pytest.approx([float(v) for v in case["joint"]], rel=1e-13, abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    "density", [extension.mixture_log_density, solution("2_any_posterior.ipynb", "mixture_log_density")]
+)
+def test_densities_of_mixtures_equal_the_definition(density):
+    for case in extension.golden()["mixture_log_density"]:
+        z, components = (torch.tensor(case[name], dtype=torch.float64) for name in ("z", "components"))
+        mu, logvar = components.permute(2, 0, 1)[:, :, None]
+        assert density(z[None], mu, logvar).item() == pytest.approx(float(case["log_density"]), rel=1e-13)
+
+
+@pytest.mark.parametrize("scores", [extension.agreement_scores, solution("3_agreement.ipynb", "agreement_scores")])
+def test_agreement_scores_equal_the_integrals(scores):
+    for case in extension.golden()["agreement_scores"]:
+        got = scores(*(torch.tensor([[value]], dtype=torch.float64) for value in case["pair"]))
+        assert got.item() == pytest.approx(float(case["score"]), rel=1e-12, abs=1e-13)
 
 
 @pytest.mark.parametrize("case", references.golden()["product_of_experts"], ids=str)

@@ -1,0 +1,232 @@
+"""Checks of `agreement_scores(mu1, logvar1, mu2, logvar2) -> scores`."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autograder.checking.diagnosis import NAN, Mistake, Wrong, backward, compare, compare_gradient, describe, tensors
+from autograder.cross_view import references
+
+EXERCISE = {"answer": "agreement_scores"}
+
+Answer = Callable[[Tensor, Tensor, Tensor, Tensor], Any]
+Posteriors = tuple[Tensor, Tensor, Tensor, Tensor]  # mu1, logvar1 (N, D), mu2, logvar2 (M, D)
+
+CAUSE = "the result is not the log of the integral of q1 q2 / p"
+HINT = (
+    "Do the case by hand: q1 = q2 = N(0, 1/2) in one dimension. Both have P = 2 and eta = 0, their product over the "
+    "prior has P = 3, so the score is A(3, 0) - 2 A(2, 0) = (2 log 2 - log 3) / 2 = 0.144."
+)
+EVERY = "Put an axis of length 1 into each, (N, 1, D) and (1, M, D): broadcasting then forms all pairs."
+
+
+def draw(generator: torch.Generator, first: int, second: int, dimensions: int) -> Posteriors:
+    """Return N and M posteriors of that many dimensions, none of them less sure than the prior."""
+    mu1, logvar1 = torch.randn(2, first, dimensions, generator=generator)
+    mu2, logvar2 = torch.randn(2, second, dimensions, generator=generator)
+    return mu1, -logvar1.abs() - 0.1, mu2, -logvar2.abs() - 0.1
+
+
+def call(answer: Answer, *posteriors: Tensor) -> Tensor:
+    """Call the answer with copies of the posteriors and return its tensor."""
+    mu1, logvar1, mu2, logvar2 = (tensor.clone() for tensor in posteriors)
+    (scores,) = tensors(answer(mu1, logvar1, mu2, logvar2), "scores")
+    found: Tensor = scores
+    return found
+
+
+def mistakes(posteriors: Posteriors) -> list[Mistake]:
+    """Return typical wrong formulas and their values, in float64."""
+    right = references.agreement_scores(*posteriors)
+    mu1, logvar1, mu2, logvar2 = (tensor.double() for tensor in posteriors)
+    one1, one2 = (-logvar1).exp()[:, None], (-logvar2).exp()[None]
+    eta1, eta2 = mu1[:, None] * one1, mu2[None] * one2
+
+    def log_a(precision: Tensor, eta: Tensor) -> Tensor:
+        return 0.5 * (eta.square() / precision - precision.log())
+
+    single = log_a(one1, eta1) + log_a(one2, eta2)
+    with_prior = log_a(one1 + one2 - 1, eta1 + eta2)
+    prior = "Both posteriors contain the prior; dividing by it once leaves it in once: P1 + P2 - 1."
+    overlap = (log_a(one1 + one2, eta1 + eta2) - single).sum(-1)
+    constant = math.log(2 * math.pi) / 2
+    formula = "For each dimension: A(P1 + P2 - 1, eta1 + eta2) - A(P1, eta1) - A(P2, eta2)."
+    distance = (mu1[:, None] - mu2[None]).square().sum(-1)
+    found = [
+        Mistake("the prior is not divided out: this is the integral of q1 q2", prior, overlap),
+        Mistake(
+            "the prior is not divided out: this is the integral of q1 q2",
+            prior,
+            overlap - mu1.shape[1] * constant,
+        ),
+        Mistake(
+            "the prior is multiplied in instead of divided out",
+            prior,
+            (log_a(one1 + one2 + 1, eta1 + eta2) - single).sum(-1),
+        ),
+        Mistake("the sign is turned: pairs that agree must score high", formula, -right),
+        Mistake(
+            "you took the mean over the dimensions, not the sum",
+            "The dimensions multiply: their logarithms add.",
+            right / mu1.shape[1],
+        ),
+        Mistake("A(P1, eta1) and A(P2, eta2) are not subtracted", formula, with_prior.sum(-1)),
+        Mistake("A(P1, eta1) and A(P2, eta2) are added, not subtracted", formula, (with_prior + single).sum(-1)),
+        Mistake(
+            "A(P2, eta2) is not subtracted",
+            formula,
+            (with_prior - log_a(one1, eta1)).sum(-1),
+        ),
+        Mistake("A(P1, eta1) is not subtracted", formula, (with_prior - log_a(one2, eta2)).sum(-1)),
+        Mistake("the half in A is missing", "A(P, eta) = (eta^2 / P - log P) / 2.", 2 * right),
+        Mistake(
+            "log P in A has the wrong sign",
+            "A(P, eta) = (eta^2 / P - log P) / 2.",
+            right + ((one1 + one2 - 1).log() - one1.log() - one2.log()).sum(-1),
+        ),
+        Mistake(
+            "log P in A is missing",
+            "A(P, eta) = (eta^2 / P - log P) / 2.",
+            right + 0.5 * ((one1 + one2 - 1).log() - one1.log() - one2.log()).sum(-1),
+        ),
+        Mistake(
+            "you took the mean for eta; eta is the mean times the precision",
+            "eta = mu * P.",
+            _with_eta(one1, mu1[:, None], one2, mu2[None], log_a),
+        ),
+        Mistake(
+            "you took exp(logvar) for the precision",
+            "The precision is exp(-logvar).",
+            _scores((logvar1).exp()[:, None], mu1[:, None], logvar2.exp()[None], mu2[None], log_a),
+        ),
+        Mistake(
+            "you took exp(-logvar / 2), one over the standard deviation, for the precision",
+            "The precision is exp(-logvar).",
+            _scores((-logvar1 / 2).exp()[:, None], mu1[:, None], (-logvar2 / 2).exp()[None], mu2[None], log_a),
+        ),
+        Mistake("you returned the squared distance of the means", formula, distance),
+        Mistake("you returned minus the squared distance of the means", formula, -distance),
+        Mistake("you returned minus half the squared distance of the means", formula, -distance / 2),
+        Mistake("you returned the product of the means", formula, mu1 @ mu2.T),
+        Mistake("you returned the integral, not its logarithm", "Leave out the exp at the end.", right.exp()),
+    ]
+    if right.shape[0] == right.shape[1]:
+        found.append(
+            Mistake(
+                "rows and columns are exchanged: scores[i, j] is that of the i-th first and the j-th second posterior",
+                EVERY,
+                right.T,
+            )
+        )
+    return found
+
+
+def _with_eta(
+    one1: Tensor, eta1: Tensor, one2: Tensor, eta2: Tensor, log_a: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    return (log_a(one1 + one2 - 1, eta1 + eta2) - log_a(one1, eta1) - log_a(one2, eta2)).sum(-1)
+
+
+def _scores(one1: Tensor, mu1: Tensor, one2: Tensor, mu2: Tensor, log_a: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    return _with_eta(one1, mu1 * one1, one2, mu2 * one2, log_a)
+
+
+def compare_scores(
+    got: Tensor, posteriors: Posteriors, *, cause: str = CAUSE, hint: str = HINT, rtol: float = 1e-4
+) -> None:
+    """Compare scores with the reference, and name the mistake."""
+    right = references.agreement_scores(*posteriors)
+    if got.shape == right.shape and got.isnan().any():
+        cause, hint = (
+            NAN,
+            "P1 + P2 - 1 is at least 1 here; which of your terms takes the logarithm of something negative?",
+        )
+    compare("score", got, right, mistakes=mistakes(posteriors), cause=cause, hint=hint, rtol=rtol, atol=1e-3)
+
+
+@pytest.mark.points(1)
+def test_shapes(agreement_scores: Answer, generator: torch.Generator) -> None:
+    """N and M posteriors give a matrix of scores, (N, M)."""
+    for first, second, dimensions in ((5, 5, 6), (4, 7, 6), (1, 3, 2), (6, 1, 1)):
+        got = call(agreement_scores, *draw(generator, first, second, dimensions))
+        if got.shape != (first, second):
+            raise Wrong(
+                expected=f"a tensor of shape {(first, second)} from {first} and {second} posteriors",
+                got=describe(got),
+                cause="rows and columns are exchanged"
+                if got.shape == (second, first)
+                else "not every first posterior meets every second one, or the sum over the dimensions is missing",
+                hint=EVERY,
+            )
+
+
+@pytest.mark.points(2)
+def test_one_pair(agreement_scores: Answer) -> None:
+    """One pair in one dimension is the stored integral."""
+    for case in references.golden()["agreement_scores"]:
+        values = [torch.tensor([[value]]) for value in case["pair"]]
+        mu1, logvar1, mu2, logvar2 = values
+        compare_scores(call(agreement_scores, *values), (mu1, logvar1, mu2, logvar2))
+
+
+@pytest.mark.points(2)
+def test_every_pair(agreement_scores: Answer, generator: torch.Generator) -> None:
+    """The score of every pair, in several dimensions."""
+    posteriors = draw(generator, 6, 6, 5)
+    compare_scores(call(agreement_scores, *posteriors), posteriors)
+
+
+@pytest.mark.points(1)
+def test_no_opinion(agreement_scores: Answer, generator: torch.Generator) -> None:
+    """Whoever knows no more than the prior agrees with everybody just as well: score 0."""
+    _, _, mu2, logvar2 = draw(generator, 4, 4, 5)
+    nothing = torch.zeros_like(mu2)
+    compare_scores(
+        call(agreement_scores, nothing, nothing, mu2, logvar2),
+        (nothing, nothing, mu2, logvar2),
+        cause="a posterior that equals the prior must score 0 with everybody: q1 / p is 1, and q2 integrates to 1",
+    )
+
+
+@pytest.mark.points(1)
+def test_swapped(agreement_scores: Answer, generator: torch.Generator) -> None:
+    """The views may be exchanged: then the matrix is transposed."""
+    mu1, logvar1, mu2, logvar2 = draw(generator, 5, 5, 4)
+    swapped = (mu2, logvar2, mu1, logvar1)
+    compare_scores(call(agreement_scores, *swapped), swapped)
+
+
+@pytest.mark.points(1)
+def test_sure(agreement_scores: Answer, generator: torch.Generator) -> None:
+    """Sure posteriors, near to each other and far apart: large scores of both signs, and never infinite."""
+    mu1, _, mu2, _ = draw(generator, 5, 5, 6)
+    sure = torch.full_like(mu1, -7.0)
+    posteriors = (3 * mu1, sure, torch.cat([3 * mu1[:2] + 0.01, 3 * mu2[2:]]), sure)
+    compare_scores(call(agreement_scores, *posteriors), posteriors, rtol=1e-3)
+
+
+@pytest.mark.points(1)
+def test_gradients(agreement_scores: Answer, generator: torch.Generator) -> None:
+    """Gradients reach all four inputs."""
+    posteriors = draw(generator, 4, 4, 3)
+    weights = torch.randn(4, 4, generator=generator)
+    mu1, logvar1, mu2, logvar2 = right = [tensor.double().requires_grad_() for tensor in posteriors]
+    (references.agreement_scores(mu1, logvar1, mu2, logvar2) * weights).sum().backward()
+    mu1, logvar1, mu2, logvar2 = given = [tensor.clone().requires_grad_() for tensor in posteriors]
+    (scores,) = tensors(agreement_scores(mu1, logvar1, mu2, logvar2), "scores")
+    if scores.shape != (4, 4):
+        raise Wrong(
+            expected="scores of shape (4, 4)",
+            got=describe(scores),
+            cause="not every first posterior meets every second one, or the sum over the dimensions is missing",
+            hint=EVERY,
+        )
+    total = (scores * weights).sum()
+    if total.requires_grad:
+        backward(total)
+    for name, got, want in zip(("mu1", "logvar1", "mu2", "logvar2"), given, right, strict=True):
+        compare_gradient(name, got.grad, want.grad)

@@ -1,0 +1,271 @@
+"""Checks of `product_with_prior(mu, logvar, present) -> (mu, logvar)`."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autograder.checking.diagnosis import (
+    NAN,
+    Mistake,
+    Wrong,
+    backward,
+    compare,
+    compare_gradient,
+    describe,
+    same,
+    tensors,
+)
+from autograder.cross_view import references
+
+EXERCISE = {"answer": "product_with_prior"}
+
+Answer = Callable[[Tensor, Tensor, Tensor], Any]
+Experts = tuple[Tensor, Tensor, Tensor]  # mu, logvar, present
+
+CAUSE = "the result is not the normalised product of the prior and the experts that are present"
+HINT = (
+    "Do the case by hand: one expert N(3, 1/2) and the prior N(0, 1). The precisions are 2 and 1, so the product has "
+    "precision 3 and mean (2*3 + 1*0)/3 = 2."
+)
+MASK_HINT = "An expert that is not present has precision 0: torch.where(present, ..., 0.0), entry by entry."
+
+
+def draw(generator: torch.Generator, *shape: int, share: float = 1.0) -> Experts:
+    """Return experts (V, B, D) of which about `share` are present, entry by entry."""
+    mu, logvar = torch.randn(2, *shape, generator=generator)
+    return 2 * mu, logvar, torch.rand(*shape, generator=generator) < share
+
+
+def call(answer: Answer, *experts: Tensor) -> tuple[Tensor, Tensor]:
+    """Call the answer with copies of the experts and return its pair of tensors."""
+    mu, logvar, present = (expert.clone() for expert in experts)
+    joint_mu, joint_logvar = tensors(answer(mu, logvar, present), "mu", "logvar")
+    return joint_mu, joint_logvar
+
+
+def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
+    """Return (cause, hint, mu, logvar) of typical wrong formulas, in float64."""
+    mu, logvar, present = experts[0].double(), experts[1].double(), experts[2]
+    right_mu, right_logvar = references.product_with_prior(*experts)
+    precision = torch.where(present, (-logvar).exp(), 0.0)
+    weighed = torch.where(present, mu, 0.0)
+    alone, count = precision.sum(0), present.sum(0)
+    nothing = torch.full_like(right_mu, math.nan)
+    everybody = torch.ones_like(present)
+    prior_each = alone + count
+    prior = "The prior N(0, 1) is one expert, of precision 1 and mean 0, however many others there are."
+    return [
+        ("your mean and log-variance are in the wrong order", "Return (mu, logvar).", right_logvar, right_mu),
+        ("the prior is missing from the product", prior, (precision * weighed).sum(0) / alone, -alone.log()),
+        (
+            "the prior counts once for each expert, not once",
+            prior,
+            (precision * weighed).sum(0) / prior_each,
+            -prior_each.log(),
+        ),
+        (
+            "experts that are not present count, too",
+            MASK_HINT,
+            *references.product_with_prior(mu, logvar, everybody),
+        ),
+        (
+            "the mask is upside down: the experts that are not present count",
+            "present is True where an expert counts.",
+            *references.product_with_prior(mu, logvar, ~present),
+        ),
+        (
+            "experts that are not present count as standard normal ones, with precision 1",
+            MASK_HINT,
+            (precision * weighed).sum(0) / (1 + alone + (~present).sum(0)),
+            -(1 + alone + (~present).sum(0)).log(),
+        ),
+        (
+            "your precision is the average of the precisions; in a product they add",
+            "Don't divide by the number of experts.",
+            nothing,
+            -((1 + alone) / (1 + count)).log(),
+        ),
+        (
+            "your result is the log of the joint precision, not of the joint variance",
+            "The variance is one over the precision, so the logarithm changes its sign.",
+            nothing,
+            -right_logvar,
+        ),
+        ("you returned the variance, not its logarithm", "Take the logarithm at the end.", nothing, right_logvar.exp()),
+        (
+            "you returned the precision, not the log-variance",
+            "Minus the logarithm of the precision is the log-variance.",
+            nothing,
+            (-right_logvar).exp(),
+        ),
+        (
+            "your mean is the plain average of the means",
+            "Weigh each mean by its precision and divide by the sum of the precisions, the prior's among them.",
+            weighed.sum(0) / count,
+            nothing,
+        ),
+        (
+            "you weighed the means by their precisions but did not divide by the sum of the precisions",
+            "Divide by the sum of the precisions, the prior's among them.",
+            (precision * weighed).sum(0),
+            nothing,
+        ),
+        (
+            "you took exp(logvar) for the precision",
+            "The precision of an expert is exp(-logvar).",
+            *references.product_with_prior(mu, -logvar, present),
+        ),
+        (
+            "you took exp(logvar / 2), the standard deviation, for the variance",
+            "The variance of an expert is exp(logvar), without the half.",
+            *references.product_with_prior(mu, logvar / 2, present),
+        ),
+    ]
+
+
+def compare_joint(result: tuple[Tensor, Tensor], experts: Experts, *, cause: str = CAUSE, hint: str = HINT) -> None:
+    """Compare a mean and a log-variance with the product, and name the mistake."""
+    for name, got, right, place in zip(
+        ("mean", "log-variance"), result, references.product_with_prior(*experts), (2, 3), strict=True
+    ):
+        if same(got, right):
+            continue
+        if got.shape == right.shape and got.isnan().any():
+            cause, hint = (
+                NAN,
+                "Where nobody is present the precision of the experts is 0; the prior's 1 must be added first.",
+            )
+            if not experts[2].all():
+                hint += " And 0 times infinity or nan is nan: replace what is not present, do not multiply it by 0."
+        typical = [Mistake(entry[0], entry[1], entry[place]) for entry in mistakes(experts)]
+        compare(name, got, right, mistakes=typical, cause=cause, hint=hint)
+
+
+def stored_references() -> list[tuple[Experts, Tensor, Tensor]]:
+    """Return the stored cases, each with one row and one dimension: experts (V, 1, 1), mean and log-variance (1, 1)."""
+    cases = []
+    for case in references.golden()["product_with_prior"]:
+        given = case["experts"] or [[1.0, 0.0]]
+        mu, logvar = torch.tensor(given).T[:, :, None, None]
+        mean, log_variance = (torch.tensor([[float(value)]], dtype=torch.float64) for value in case["joint"])
+        cases.append(((mu, logvar, torch.full(mu.shape, bool(case["experts"]))), mean, log_variance))
+    return cases
+
+
+@pytest.mark.points(1)
+def test_shapes(product_with_prior: Answer, generator: torch.Generator) -> None:
+    """Any number of experts of shape (V, B, D) gives a mean and a log-variance of shape (B, D)."""
+    for shape in ((2, 7, 20), (1, 4, 3), (3, 1, 5), (5, 2, 1)):
+        for name, got in zip(("mean", "log-variance"), call(product_with_prior, *draw(generator, *shape)), strict=True):
+            if got.shape != shape[1:]:
+                raise Wrong(
+                    expected=f"{name} of shape {shape[1:]} from experts of shape {shape}",
+                    got=describe(got),
+                    cause="the sum does not go over the experts, which are the first dimension",
+                    hint="Sum over dim=0 only.",
+                )
+
+
+@pytest.mark.points(2)
+def test_two_views(product_with_prior: Answer, generator: torch.Generator) -> None:
+    """Two experts that are present, and the prior."""
+    experts = draw(generator, 2, 16, 20)
+    compare_joint(call(product_with_prior, *experts), experts)
+
+
+@pytest.mark.points(1)
+def test_any_number(product_with_prior: Answer, generator: torch.Generator) -> None:
+    """One expert and the prior, three, five; and the stored integrals."""
+    for count in (1, 3, 5):
+        experts = draw(generator, count, 4, 6)
+        compare_joint(call(product_with_prior, *experts), experts)
+    for experts, mean, log_variance in stored_references():
+        got = call(product_with_prior, *experts)
+        for name, value, right in zip(("mean", "log-variance"), got, (mean, log_variance), strict=True):
+            compare(name, value, right, cause=CAUSE, hint=HINT)
+
+
+@pytest.mark.points(1)
+def test_nobody(product_with_prior: Answer, generator: torch.Generator) -> None:
+    """Where nobody is present only the prior is left: mean 0 and log-variance 0, never nan."""
+    experts = draw(generator, 2, 4, 20, share=0.0)
+    compare_joint(
+        call(product_with_prior, *experts),
+        experts,
+        cause="with nobody present the result is not the prior N(0, I)",
+        hint="The prior's precision is 1 and its mean 0; both sums begin with it.",
+    )
+
+
+@pytest.mark.points(1)
+def test_mask(product_with_prior: Answer, generator: torch.Generator) -> None:
+    """Each entry has a mask of its own: an expert counts where it is present, and nowhere else."""
+    experts = draw(generator, 3, 16, 20, share=0.6)
+    compare_joint(call(product_with_prior, *experts), experts, hint=MASK_HINT)
+
+
+@pytest.mark.points(1)
+def test_absent_numbers(product_with_prior: Answer, generator: torch.Generator) -> None:
+    """What an absent expert holds does not matter: not large numbers, not infinity, not nan."""
+    mu, logvar, present = draw(generator, 2, 8, 20, share=0.5)
+    # Whoever gets the mask wrong has heard so above: this is about an answer that is right for plain numbers.
+    plain = all(
+        map(same, call(product_with_prior, mu, logvar, present), references.product_with_prior(mu, logvar, present))
+    )
+    for wild in (1e4, -1e4, math.nan):
+        experts = (mu.masked_fill(~present, wild), logvar.masked_fill(~present, wild), present)
+        compare_joint(
+            call(product_with_prior, *experts),
+            experts,
+            cause="a number of an absent expert gets into the result" if plain else CAUSE,
+            hint="Replace mean and log-variance of an absent expert; 0 times infinity, or times nan, is nan."
+            if plain
+            else MASK_HINT,
+        )
+
+
+@pytest.mark.points(1)
+def test_types(product_with_prior: Answer, generator: torch.Generator) -> None:
+    """The dtype is kept, and the inputs are left as they were."""
+    for dtype in (torch.float32, torch.float64):
+        mu, logvar, present = draw(generator, 2, 3, 20, share=0.7)
+        before = (mu.to(dtype), logvar.to(dtype), present)
+        given = mu, logvar, present = [expert.clone() for expert in before]
+        joint = tensors(product_with_prior(mu, logvar, present), "mu", "logvar")
+        for name, got in zip(("mean", "log-variance"), joint, strict=True):
+            if got.dtype != dtype:
+                raise Wrong(
+                    expected=f"{name} of dtype {dtype}, the dtype of the inputs",
+                    got=describe(got),
+                    cause="a constant tensor, numpy or a cast changes the dtype",
+                    hint="Use Python numbers for constants, and torch.zeros_like or torch.ones_like for tensors.",
+                )
+        for name, original, now in zip(("mu", "logvar", "present"), before, given, strict=True):
+            compare(
+                name,
+                now,
+                original,
+                cause=f"an in-place operation changes {name}",
+                hint="Avoid +=, assignments to mu[...] and methods that end in an underscore on the inputs.",
+                rtol=0,
+                atol=0,
+            )
+
+
+@pytest.mark.points(1)
+def test_gradients(product_with_prior: Answer, generator: torch.Generator) -> None:
+    """Gradients reach the experts that are present, and only those."""
+    mu, logvar, present = draw(generator, 2, 5, 6, share=0.7)
+    right = [mu.double().requires_grad_(), logvar.double().requires_grad_()]
+    torch.stack([part.sum() for part in references.product_with_prior(right[0], right[1], present)]).sum().backward()
+    given = [mu.clone().requires_grad_(), logvar.clone().requires_grad_()]
+    joint = tensors(product_with_prior(given[0], given[1], present.clone()), "mu", "logvar")
+    total = joint[0].sum() + joint[1].sum()
+    if total.requires_grad:
+        backward(total)
+    for name, got, want in zip(("mu", "logvar"), given, right, strict=True):
+        compare_gradient(name, got.grad, want.grad)
