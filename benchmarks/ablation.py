@@ -1,10 +1,10 @@
-"""Which part of the recipe earns what? The objective of the original lab, then one ingredient more in each row.
+"""Which part of the recipe earns what? The core's objective, then one part of the extension more in each row.
 
-python -m benchmarks.ablation [--seeds 3] [--epochs 20] [--full-epochs 45]
+python -m benchmarks.ablation [--seeds 3]
 
 Each finished run is kept in docs/ablation.json, and is not run again, so the script may be interrupted and restarted at
 will. The table and the figure, docs/ablation.md and docs/ablation.png, follow from that file; `--seeds 0` only draws
-them anew. After a change of the model, the recipe or the data, delete it. `LAB_DATA` chooses the data; those that are
+them anew. After a change of the models, the recipe or the data, delete it. `LAB_DATA` chooses the data; those that are
 not embedded have files of their own, such as docs/ablation-torchvision.json.
 """
 
@@ -12,37 +12,41 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from autograder.files import write_whole
-from benchmarks.original import (
-    LATENT,
+from benchmarks.lab import (
+    CORE_BATCH,
+    CORE_RATE,
     MultiViewVAE,
-    OriginalVAE,
+    OwnDimensionsVAE,
     PairedDataset,
+    PartialVAE,
     Recipe,
-    original_objective,
+    any_posterior_elbo,
     product_of_experts,
-    train,
+    product_with_prior,
+    recipe,
+    three_elbos,
 )
-from benchmarks.original import objective as recipe_objective
 from lab_utils import load_views
 from lab_utils.batches import PairBatches, stack_pairs
 from lab_utils.data import Views
 from lab_utils.figures import GREY, JOINT_COLOUR, MNIST_COLOUR, SVHN_COLOUR
 from lab_utils.judges import Judges, load_judges
 from lab_utils.metrics import LabelledPairs, evaluate
+from lab_utils.training import Training
 
 DOCS = Path(__file__).parent.parent / "docs"
 METRICS = {"mnist_to_svhn": "MNIST→SVHN", "svhn_to_mnist": "SVHN→MNIST", "joint": "joint"}
-REBUILT = {
+REBUILT = {  # from a draw, not from the mean
     **{"mnist_to_mnist": "MNIST→MNIST", "svhn_to_svhn": "SVHN→SVHN"},
     **{"joint_to_mnist": "both→MNIST", "joint_to_svhn": "both→SVHN"},
 }
@@ -52,55 +56,58 @@ NEVER = 2.0  # a time after the end of the training
 NO_RAMP = 1e-9
 
 
-def with_recipe(**changes: Any) -> Callable[..., Any]:
-    """Return the objective of the notebook with a changed recipe."""
-    return partial(recipe_objective, recipe=Recipe(**changes))
+EVEN = (Recipe().beta, Recipe().beta)  # own dimensions cost what shared ones cost
+WIDE = 32  # twice the width of the core, as the notebook trains the whole recipe
+core = partial(MultiViewVAE, product_of_experts)
+prior = partial(PartialVAE, product_with_prior, width=WIDE)
+own = partial(OwnDimensionsVAE, product_with_prior, width=WIDE)
+recipe_weights = partial(three_elbos, beta=Recipe().beta, svhn_weight=Recipe().svhn_weight)
 
 
-BETA, WEIGHT = Recipe().beta, Recipe().svhn_weight
-EVEN = (BETA, BETA)  # own dimensions cost what shared ones cost
-elbos = partial(original_objective, fast=True)
-weighed = partial(elbos, beta=BETA, svhn_weight=WEIGHT)
-shared = partial(MultiViewVAE, product_of_experts, shared=LATENT, mnist_own=0)
-ours = partial(MultiViewVAE, product_of_experts)
+class Row(NamedTuple):
+    """A model, an objective, and how they are trained."""
 
-# Row -> (model, objective, new pairs in each epoch)
-ROWS: dict[str, tuple[Callable[[], Any], Callable[..., Any], bool]] = {
-    "three ELBOs, unweighted (the original lab)": (OriginalVAE, elbos, False),
-    "+ likelihoods and KL weighed": (OriginalVAE, weighed, False),
-    "+ new pairs each epoch": (OriginalVAE, weighed, True),
-    "+ the prior as an expert": (shared, weighed, True),
-    "+ own dimensions": (ours, weighed, True),
-    "+ any posterior must do": (
-        ours,
-        with_recipe(agreement=(0.0, 0.0), own_beta=EVEN, ramp=NO_RAMP, dream_from=NEVER),
-        True,
-    ),
-    "+ agreement": (ours, with_recipe(own_beta=EVEN, ramp=NO_RAMP, dream_from=NEVER), True),
-    "+ ELBO ramped in": (ours, with_recipe(own_beta=EVEN, dream_from=NEVER), True),
-    "+ own dimensions cost more": (ours, with_recipe(dream_from=NEVER), True),
-    "+ dreams (the recipe)": (ours, with_recipe(), True),
+    model: Callable[[], Any]
+    objective: Callable[..., Any]
+    epochs: int = 20
+    batch: int = 64
+    options: Mapping[str, Any] = {}  # of `Training`
+
+
+AS_IN_THE_CORE = {"epochs": 12, "batch": CORE_BATCH, "options": {"learning_rate": CORE_RATE, "cosine": True}}
+ROWS = {
+    "three ELBOs, unweighted": Row(core, partial(three_elbos, beta=1.0, svhn_weight=1.0), **AS_IN_THE_CORE),
+    "three ELBOs, weighted (the core)": Row(core, three_elbos, **AS_IN_THE_CORE),
+    "the same, as the next rows are trained": Row(partial(core, width=WIDE), recipe_weights),
+    "+ the prior as an expert": Row(prior, recipe_weights),
+    "+ own dimensions": Row(own, recipe_weights),
+    "+ any posterior must do": Row(own, any_posterior_elbo),
+    "+ agreement": Row(own, recipe(own_beta=EVEN, ramp=NO_RAMP, generations_from=NEVER)),
+    "+ ELBO ramped in": Row(own, recipe(own_beta=EVEN, generations_from=NEVER)),
+    "+ own dimensions cost more": Row(own, recipe(generations_from=NEVER)),
+    "+ re-encoded generations (the recipe)": Row(own, recipe()),
+    "the recipe, 45 epochs": Row(own, recipe(), epochs=45),
 }
-FULL = "the recipe, full length"
 
 
-def run(row: str, seed: int, epochs: int, train_views: Views, judges: Judges, test: LabelledPairs) -> dict[str, Any]:
+def run(row: str, seed: int, train_views: Views, judges: Judges, test: LabelledPairs) -> dict[str, Any]:
     """Train and evaluate one row with one seed."""
-    make, objective, fresh = ROWS["+ dreams (the recipe)" if row == FULL else row]
+    make, objective, epochs, batch, options = ROWS[row]
     torch.manual_seed(seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = make().to(device, memory_format=torch.channels_last)
-    batches = PairBatches(PairedDataset, train_views, device=device, fresh=fresh)
+    batches = PairBatches(PairedDataset, train_views, batch, device)
+    training = Training(model, batches, objective, epochs, len(batches), **options)
     started, processor = time.perf_counter(), time.process_time()
-    for terms in train(model, batches, epochs, len(batches), objective):
-        last = terms
+    for _ in training:
+        pass
     seconds = {"seconds": time.perf_counter() - started, "processor_seconds": time.process_time() - processor}
     probe = LabelledPairs(*stack_pairs(PairedDataset(*train_views), most=2000))
     where = {"threads": torch.get_num_threads(), "device": device, "torch": torch.__version__}
-    return {**evaluate(model, judges, probe, test), "last_epoch": last, **seconds, **where}
+    return {**evaluate(model, judges, probe, test), "last_epoch": training.history[-1], **seconds, **where}
 
 
-def table(runs: dict[str, Any], rows: dict[str, int]) -> str:
+def table(runs: dict[str, Any], rows: Mapping[str, int]) -> str:
     """Return the rows as Markdown: mean ± standard deviation over seeds."""
     columns = {**METRICS, "linear_probe": "linear probe", **REBUILT}
     lines = [f"| objective | epochs | seeds | {' | '.join(columns.values())} | seconds (of processor) |"]
@@ -110,7 +117,8 @@ def table(runs: dict[str, Any], rows: dict[str, int]) -> str:
         cells = [spread([run[name] for run in found]) for name in columns]
         wall, processor = (np.mean([run[name] for run in found]) for name in ("seconds", "processor_seconds"))
         cells.append(f"{wall:.0f} ({processor:.0f})")
-        lines.append(f"| {row} | {epochs} | {len(found)} | {' | '.join(cells)} |")
+        mark = " †" if found[0].get("note") else ""
+        lines.append(f"| {row}{mark} | {epochs} | {len(found)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -154,27 +162,31 @@ def page(runs: dict[str, Any], rows: dict[str, int], source: str, pairs: int, fi
     published = "\n".join(
         f"| {name} | {' | '.join(f'{v:.2f}' for v in values)} |" for name, values in PUBLISHED.items()
     )
+    notes = {run["note"] for row, epochs in rows.items() for run in select(runs, row, epochs) if "note" in run}
     return f"""# What each part of the recipe earns
 
 Generated by `python -m benchmarks.ablation` from `docs/{file.name}`; data: `{source}`, held-out pairs; mean ±
-standard deviation over seeds. Every row adds to the one above; what the parts are is explained in notebook 3.
-PyTorch {some["torch"]}, {some["device"]}, {some["threads"]} thread(s); seconds of training on the clock, with
-processor seconds in brackets.
+standard deviation over seeds. The first row is the core's objective without its weights, the second the core as its
+notebook trains it. The third is the core's objective in networks twice as wide, with the recipe's weights and a
+one-cycle learning rate, and every row below adds a part of the extension to the one above; the notebooks of
+`solutions/cross_view/` explain the parts. PyTorch {some["torch"]}, {some["device"]}, {some["threads"]} thread(s);
+seconds of training on the clock, with processor seconds in brackets.
 
 {table(runs, rows)}
-
+{"".join(f"{chr(10)}† {note}{chr(10)}" for note in sorted(notes))}
 ![For each row, a dot per seed and a bar for the mean of the three coherences]({file.stem}.png)
 
 A classifier of its own for each view reads the generated digit; its accuracy on that view's own test images: {judges}.
 Coherences are shares of all images (micro); the linear probe reads the mean of the joint posterior. The parts of the
-recipe and some of its weights were found in trials that were read on the test data, the other weights and the length of
-the training on a tenth of the training data: the numbers of the recipe may be a little too good.
+recipe and some of its weights were found in trials that were read on the test data; the other weights, those of the
+core, and the length of the training on a tenth of the training data. So the numbers of the recipe may be a little too
+good.
 
 Not every row is better than the one before: a part may cost coherence and gain something else (compare SVHN→SVHN), or
 gain nothing until a later part is added.
 
 A view is rebuilt from itself in MNIST→MNIST and SVHN→SVHN, and from both in both→MNIST and both→SVHN. Where the spreads
-of two rows overlap, this table does not rank them. The last row is the one above it, given more time.
+of two rows overlap, this table does not rank them.
 
 ## Beside published numbers
 
@@ -192,8 +204,6 @@ def main() -> None:
     """Run what is missing, then write the page and the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20, help="length of every row but the last")
-    parser.add_argument("--full-epochs", type=int, default=45, help="length of the last row, the recipe once more")
     options = parser.parse_args()
     source = os.environ.get("LAB_DATA") or "embedded"
     file = DOCS / ("ablation.json" if source == "embedded" else f"ablation-{source}.json")
@@ -201,17 +211,14 @@ def main() -> None:
     train_views, test_views = load_views("train"), load_views("test")
     judges = load_judges(train_views, test_views, "cuda" if torch.cuda.is_available() else "cpu")
     test = LabelledPairs(*stack_pairs(PairedDataset(*test_views)))
-    rows = {**dict.fromkeys(ROWS, options.epochs), FULL: options.full_epochs}
-    wanted = [(FULL, options.full_epochs, seed) for seed in range(options.seeds)]
-    wanted += [(row, options.epochs, seed) for seed in range(options.seeds) for row in ROWS]
-    for row, epochs, seed in wanted:
-        key = f"{row} | {epochs} epochs | seed {seed}"
+    rows = {name: row.epochs for name, row in ROWS.items()}
+    for row, seed in ((row, seed) for seed in range(options.seeds) for row in rows):
+        key = f"{row} | {rows[row]} epochs | seed {seed}"
         if key not in runs:
-            runs[key] = run(row, seed, epochs, train_views, judges, test)
+            runs[key] = run(row, seed, train_views, judges, test)
             write_whole(file, json.dumps(runs, indent=1).encode() + b"\n")
-            print(
-                key, {name: round(runs[key][name], 3) for name in METRICS}, f"{runs[key]['seconds']:.0f} s", flush=True
-            )
+            shown = {name: round(runs[key][name], 3) for name in METRICS}
+            print(key, shown, f"{runs[key]['seconds']:.0f} s", flush=True)
     finished = {row: epochs for row, epochs in rows.items() if select(runs, row, epochs)}
     write_whole(file.with_suffix(".md"), page(runs, finished, source, len(PairedDataset(*train_views)), file).encode())
     figure(runs, finished).savefig(file.with_suffix(".png"), dpi=100, bbox_inches="tight")

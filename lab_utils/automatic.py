@@ -1,6 +1,7 @@
-"""How long a run trains when nobody watches it: grading, validation and tests take a few steps."""
+"""Whether somebody watches a run, and how little is done when nobody does: grading, validation and tests."""
 
 import os
+import sys
 
 
 def training_length(epochs: int, steps: int) -> tuple[int, int]:
@@ -10,9 +11,26 @@ def training_length(epochs: int, steps: int) -> tuple[int, int]:
     there are at most two epochs of at most that many steps. The code that runs is the same.
     Raises ValueError if `LAB_STEPS` is not a positive whole number.
     """
-    text = os.environ.get("LAB_STEPS", "2" if "NBGRADER_EXECUTION" in os.environ else "")
+    text = _steps()
     if not text:
         return epochs, steps
     if not text.isdecimal() or int(text) == 0:
         raise ValueError(f"LAB_STEPS must be a positive whole number of steps, or not set; it is {text!r}")
     return min(epochs, 2), min(steps, int(text))
+
+
+def scored(pairs: int) -> int:
+    """Return how many pairs a model is scored on: as asked, or at most 200 in an automatic run."""
+    return min(pairs, 200) if _steps() else pairs
+
+
+def watched() -> bool:
+    """Return whether somebody is looking at this notebook now, so that progress bars and sliders are of use.
+
+    Nobody is in an automatic run, where notebooks are executed to be stored (`LAB_STILL`), or outside a notebook.
+    """
+    return "ipykernel" in sys.modules and not _steps() and "LAB_STILL" not in os.environ
+
+
+def _steps() -> str:
+    return os.environ.get("LAB_STEPS", "2" if "NBGRADER_EXECUTION" in os.environ else "")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lab_utils.automatic import scored
 from lab_utils.data import DigitImages, Views
 
 
@@ -21,11 +22,12 @@ class Pairs(Protocol):
 
 
 def stack_pairs(pairs: Pairs, most: int | None = None) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
-    """Return all pairs, or `most` of them spread evenly, as tensors.
+    """Return all pairs, or `most` of them spread evenly, as tensors; in an automatic run there are fewer.
 
     They are float32 (N, 1, 32, 32), float32 (N, 3, 32, 32) and int64 labels (N,).
     """
-    chosen = np.linspace(0, len(pairs) - 1, min(len(pairs), most or len(pairs))).astype(int).tolist()
+    count = scored(min(len(pairs), most or len(pairs)))
+    chosen = np.linspace(0, len(pairs) - 1, count).astype(int).tolist()
     mnist, svhn, labels = zip(*(pairs[i] for i in chosen), strict=True)
     return torch.stack(mnist), torch.stack(svhn), np.array([int(label) for label in labels])
 

@@ -12,24 +12,30 @@ from IPython.core.inputtransformer2 import TransformerManager
 class NotebookError(RuntimeError):
     """A notebook does not give the definition; the message says which notebook, why, and what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the message names the place, which no line of ours would."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 def load_definition(notebook: str | Path, name: str) -> Any:
     """Return the function or class `name` of a notebook in the current folder (or at a path).
 
-    Runs only the notebook's imports, its functions and classes, and its assignments of plain constants: no training,
-    no figures, no downloads. The last definition of a name counts, as it does when a notebook runs from top to bottom.
+    Runs only the notebook's imports, its functions and classes, its assignments of plain constants, and what it takes
+    from other notebooks in the same way: no training, no figures, no downloads. The last definition of a name counts,
+    as it does when a notebook runs from top to bottom.
 
-    Raises NotebookError if there is no such notebook, it cannot be read or run, or it does not define the name.
+    Raises NotebookError if there is no such notebook, it cannot be read or run, or it does not define the name, or the
+    definition is still the stub that was handed out.
     """
     path = Path(notebook)
     try:
         cells = nbformat.read(path, as_version=4).cells
     except FileNotFoundError:
-        here = Path.cwd()
-        raise NotebookError(f"{path} is not in {here}. Keep the notebooks of the lab in one folder.") from None
+        raise NotebookError(f"{path} is not in {Path.cwd()}. Keep the notebooks where you were given them.") from None
     except Exception as error:  # nbformat raises many kinds: JSON, schema, encoding
         raise NotebookError(f"{path} is not a readable notebook: {error}") from error
     namespace: dict[str, Any] = {"__name__": path.stem}
+    stub = False
     for number, cell in enumerate(cells):
         if cell.cell_type != "code":
             continue
@@ -40,20 +46,37 @@ def load_definition(notebook: str | Path, name: str) -> Any:
             raise NotebookError(
                 f"{where} has a syntax error: {error}. Mend it there, save, and run this again."
             ) from error
-        tree.body = [node for node in tree.body if _defines(node)]
+        tree.body = [_beside(path, node) for node in tree.body if _defines(node)]
+        stub = next((_is_stub(node) for node in reversed(tree.body) if getattr(node, "name", "") == name), stub)
         # So that tracebacks and `inspect` show the student's own lines.
         linecache.cache[where] = (len(cell.source), None, cell.source.splitlines(keepends=True), where)
         try:
             exec(compile(tree, where, "exec"), namespace)
+        except NotebookError:  # of a notebook that this one takes something from
+            raise
         except Exception as error:
             raise NotebookError(f"{where} raised {type(error).__name__}: {error}. Mend it there, save.") from error
     if name not in namespace:
         raise NotebookError(f"{path} does not define {name}. Write it there, save the notebook, and run this again.")
+    if stub:
+        raise NotebookError(f"{name} is not written yet in {path}. Write it there, save it, and run this again.")
     return namespace[name]
+
+
+def _is_stub(node: ast.AST) -> bool:
+    """Return whether a definition, or one of its methods, only raises NotImplementedError: what nbgrader hands out."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.FunctionDef) and isinstance(last := part.body[-1], ast.Raise):
+            documented = isinstance(part.body[0], ast.Expr)
+            if len(part.body) == 1 + documented and ast.unparse(last) == "raise NotImplementedError()":
+                return True
+    return False
 
 
 def _defines(node: ast.stmt) -> bool:
     """Return whether a statement only defines something: an import, a function, a class, a constant."""
+    if _loads(node):
+        return True
     if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return True
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -63,3 +86,19 @@ def _defines(node: ast.stmt) -> bool:
             return False
         return True
     return False
+
+
+def _loads(node: ast.stmt) -> bool:
+    """Return whether a statement is `NAME = load_definition("NOTEBOOK", "NAME")`."""
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.value.args) == 2):
+        return False
+    plain = all(isinstance(argument, ast.Constant) for argument in node.value.args)
+    return plain and ast.unparse(node.value.func) == "load_definition"
+
+
+def _beside(path: Path, node: ast.stmt) -> ast.stmt:
+    """Return a statement that loads from another notebook with a path that holds from here; others as they are."""
+    if _loads(node):
+        call: Any = getattr(node, "value", None)
+        call.args[0] = ast.copy_location(ast.Constant(str(path.parent / call.args[0].value)), call.args[0])
+    return node

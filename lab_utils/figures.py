@@ -3,14 +3,17 @@
 Every function draws one figure, shows it with its alternative text, and returns nothing.
 """
 
+import base64
+import html
 import io
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Image, display
+from IPython.display import HTML, Image, display
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -20,6 +23,7 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from autograder.files import write_whole
+from lab_utils.automatic import watched
 from lab_utils.batches import Pairs
 from lab_utils.judges import Judges
 from lab_utils.metrics import LabelledPairs, MultiViewModel, decode, posteriors, sample
@@ -49,7 +53,12 @@ def show(figure: Figure, name: str, alt: str) -> None:
     folder = results_folder()
     if folder:
         write_whole(folder / f"{name}.png", buffer.getvalue())
-    display(Image(data=buffer.getvalue(), alt=alt))
+    if watched():  # JupyterLab shows the alternative text of HTML only; nbconvert and GitHub that of an image
+        source = base64.b64encode(buffer.getvalue()).decode()
+        image = f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}" style="max-width:100%">'
+        display(HTML(image))
+    else:
+        display(Image(data=buffer.getvalue(), alt=alt))
 
 
 def _axes(figure: Figure, rows: int = 1, columns: int = 1) -> list[Axes]:
@@ -87,11 +96,11 @@ def show_rows(rows: Mapping[str, Tensor], title: str, name: str, headings: Seque
 
 
 def show_pairs(pairs: Pairs, count: int = 12, *, name: str = "pairs") -> None:
-    """Show pairs spread over the dataset: the MNIST image above its SVHN image, with the label."""
+    """Show pairs spread over the dataset: the MNIST image above its SVHN image, and the label that the pair gives."""
     chosen = [pairs[i] for i in np.linspace(0, len(pairs) - 1, count).astype(int).tolist()]
     show_rows(
         {"MNIST": torch.stack([x for x, _, _ in chosen]), "SVHN": torch.stack([x for _, x, _ in chosen])},
-        "Each pair shows one digit in both views",
+        f"{count} of {len(pairs)} pairs, each with its label",
         name,
         headings=[int(label) for _, _, label in chosen],
     )
@@ -105,9 +114,13 @@ def show_pairs_per_digit(first: Sequence[int], second: Sequence[int], pairs: Seq
     axis.bar(digits - 0.27, first, 0.27, color=MNIST_COLOUR, label="MNIST images")
     axis.bar(digits, second, 0.27, color=SVHN_COLOUR, label="SVHN images")
     axis.bar(digits + 0.27, pairs, 0.27, color=JOINT_COLOUR, label="pairs")
-    axis.set(xticks=digits, xlabel="digit", ylabel="count", title="Each digit makes as many pairs as its rarer view")
+    wrong = [digit for digit in range(10) if pairs[digit] != min(first[digit], second[digit])]
+    title = "Each digit makes as many pairs as its rarer view has images"
+    if wrong:
+        title = f"Not as many pairs as the rarer view has images: digit {', '.join(map(str, wrong))}"
+    axis.set(xticks=digits, xlabel="digit", ylabel="count", title=title)
     axis.legend(frameon=False, fontsize=9)
-    show(figure, "pairs_per_digit", "Bar chart: per digit, the pairs are as many as the smaller of both counts.")
+    show(figure, "pairs_per_digit", f"Bar chart, per digit, of both views' images and of the pairs. {title}.")
 
 
 def _normal(x: NDArray[np.float64], mean: float, var: float) -> NDArray[np.float64]:
@@ -115,10 +128,11 @@ def _normal(x: NDArray[np.float64], mean: float, var: float) -> NDArray[np.float
     return density
 
 
-def show_product_1d(*cases: tuple[float, float, float, float]) -> None:
+def show_product_1d(*cases: tuple[float, ...]) -> None:
     """Show products of two Gaussians (mean1, var1, mean2, var2) side by side, multiplied point by point."""
     figure = Figure(figsize=(4 * len(cases), 2.8), layout="constrained")
-    figure.suptitle("The product is sharper than either expert, and the surer one counts more", fontsize=11)
+    if len(cases) > 1:
+        figure.suptitle("The product is sharper than either expert, and the surer one counts more", fontsize=11)
     x = np.linspace(-6, 8, 1401)
     for axis, (mean1, var1, mean2, var2) in zip(_axes(figure, 1, len(cases)), cases, strict=True):
         first, second = _normal(x, mean1, var1), _normal(x, mean2, var2)
@@ -131,6 +145,27 @@ def show_product_1d(*cases: tuple[float, float, float, float]) -> None:
         axis.set(xlabel="z", yticks=[])
         axis.legend(frameon=False, fontsize=8, loc="upper left")
     show(figure, "product_1d", "Curves of two Gaussian densities and of their normalised product.")
+
+
+def show_product_live() -> None:
+    """Show sliders for the means and variances of two experts, with their product; one still case if nobody watches."""
+    if not watched():
+        show_product_1d((0, 1, 3, 0.5))
+        return
+    import ipywidgets  # which only whoever moves a slider needs
+
+    def slider(label: str, low: float, high: float, value: float) -> Any:
+        return ipywidgets.FloatSlider(value, min=low, max=high, step=0.05, description=label)
+
+    sliders = {
+        "mean1": slider("mean 1", -4, 6, 0),
+        "var1": slider("variance 1", 0.1, 6, 1),
+        "mean2": slider("mean 2", -4, 6, 3),
+        "var2": slider("variance 2", 0.1, 6, 0.5),
+    }
+    picture = ipywidgets.interactive_output(lambda **case: show_product_1d(tuple(case.values())), sliders)
+    first, second = list(sliders.values())[:2], list(sliders.values())[2:]
+    display(ipywidgets.VBox([ipywidgets.HBox([*map(ipywidgets.VBox, (first, second))]), picture]))
 
 
 def show_product_2d() -> None:
@@ -148,15 +183,40 @@ def show_product_2d() -> None:
     show(figure, "product_2d", "Contours: a tall ellipse, a wide ellipse, and their product, a small round spot.")
 
 
-def show_curves(history: pd.DataFrame) -> None:
-    """Show the training curves: one panel per column (in nats or squared error, per pair) over the epochs."""
-    figure = Figure(figsize=(3 * history.shape[1], 2.5), layout="constrained")
-    for axis, column in zip(_axes(figure, 1, history.shape[1]), history, strict=True):
-        axis.plot(range(1, len(history) + 1), history[column], color=JOINT_COLOUR, marker=".")
+def show_curves(history: pd.DataFrame | Sequence[Mapping[str, float]]) -> None:
+    """Show the training curves: one panel per term (in nats or squared error, per pair) over the epochs."""
+    table = pd.DataFrame(history)
+    figure = Figure(figsize=(3 * table.shape[1], 2.5), layout="constrained")
+    for axis, column in zip(_axes(figure, 1, table.shape[1]), table, strict=True):
+        axis.plot(range(1, len(table) + 1), table[column], color=JOINT_COLOUR, marker=".")
         axis.set_title(str(column), fontsize=9)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    show(figure, "training_curves", f"Training curves over the epochs: {', '.join(map(str, history.columns))}.")
+    show(figure, "training_curves", f"Training curves over the epochs: {', '.join(map(str, table.columns))}.")
+
+
+def _one_of_each(pairs: LabelledPairs) -> LabelledPairs:
+    """Return the first pair of each digit."""
+    chosen = [int((pairs.labels == digit).nonzero()[0][0]) for digit in range(10)]
+    return LabelledPairs(pairs.mnist[chosen], pairs.svhn[chosen], pairs.labels[chosen])
+
+
+def show_pictures(model: MultiViewModel, judges: Judges, pairs: LabelledPairs, when: str) -> None:
+    """Show what a model draws of a pair of each digit: from both views, from chance, and from each view alone.
+
+    Joint reconstructions decode the mean of the joint posterior, random generations one z from the prior; for the third
+    figure see `show_cross_domain`. The global generator stays as it was: pictures change nothing in a training.
+    """
+    ten, suffix = _one_of_each(pairs), when.replace(" ", "_")
+    with torch.random.fork_rng():
+        mean, _ = posteriors(model, ten)["joint"]
+        rebuilt = decode(model, mean)
+        rows = {"MNIST": ten.mnist, "rebuilt": rebuilt["mnist"], "SVHN": ten.svhn, "rebuilt ": rebuilt["svhn"]}
+        show_rows(rows, f"Joint reconstructions {when}", f"reconstructions_{suffix}")
+        drawn = decode(model, torch.randn_like(mean))
+        rows = {"MNIST": drawn["mnist"], "SVHN": drawn["svhn"]}
+        show_rows(rows, f"Random generations {when}: both views from one z", f"generations_{suffix}")
+        show_cross_domain(model, judges, pairs, name=f"cross_domain_{suffix}")
 
 
 def show_cross_domain(
@@ -166,8 +226,7 @@ def show_cross_domain(
 
     In the corner of each drawn image stands the digit that the view's judge reads there, on orange where it is wrong.
     """
-    chosen = [int((pairs.labels == digit).nonzero()[0][0]) for digit in range(10)]
-    ten = LabelledPairs(pairs.mnist[chosen], pairs.svhn[chosen], pairs.labels[chosen])
+    ten = _one_of_each(pairs)
     given = posteriors(model, ten)
     figure = Figure(figsize=(12.6, 0.6 * (draws + 1) + 0.9), layout="constrained")
     axes = np.array(_axes(figure, draws + 1, 2)).reshape(draws + 1, 2)
@@ -233,7 +292,7 @@ def show_dimensions(
     changed = {view: [d for d in range(size) if images[d].std(0).max() > VISIBLE] for view, images in columns.items()}
     rows = max(1, *map(len, changed.values()))
     figure = Figure(figsize=(1.02 * steps + 1.6, 0.5 * rows + 0.7), layout="constrained")
-    figure.suptitle("Shared dimensions change both views, own dimensions one", fontsize=11)
+    figure.suptitle("What each latent dimension changes in each view, from low to high", fontsize=11)
     axes = np.array(_axes(figure, rows, 2)).reshape(rows, 2)
     for column, (view, images), colour in zip(axes.T, columns.items(), (MNIST_COLOUR, SVHN_COLOUR), strict=True):
         column[0].set_title(view.upper(), fontsize=10)

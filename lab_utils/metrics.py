@@ -4,7 +4,7 @@ Everything takes any `MultiViewModel` and held-out pairs. Where MultiVae (Senell
 metric, the docstring says how the two relate.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -119,6 +119,15 @@ def cross_coherence(model: MultiViewModel, judges: Judges, pairs: LabelledPairs)
     return results
 
 
+def read_reconstructions(model: MultiViewModel, judges: Judges, pairs: LabelledPairs) -> dict[str, float]:
+    """Return the share (0..1) of joint reconstructions in which a judge reads the digit, for each view.
+
+    A joint reconstruction decodes the mean of the joint posterior; `cross_coherence` decodes a draw from it.
+    """
+    rebuilt = decode(model, posteriors(model, pairs)["joint"][0])
+    return {view: coherence(judge.read(rebuilt[view]), pairs.labels).micro for view, judge in judges._asdict().items()}
+
+
 def joint_coherence(model: MultiViewModel, judges: Judges, dimensions: int, draws: int = 10_000) -> float:
     """Return the share (0..1) of draws z ~ N(0, I) whose two views are read as the same digit, as MultiVae does.
 
@@ -181,8 +190,9 @@ def evaluate(
     """Return every metric of the model on held-out pairs; the linear classifiers are fitted on `train`.
 
     These are the coherences by name (micro, with `macro` and `per_class` beside them), `joint` of that many draws,
-    `linear_probe` (of the joint mean) and `linear_probes` (of each posterior's mean), `elbo_terms`,
-    `active_dimensions`, and `judges`, the accuracy of the classifiers, beyond which a higher coherence means nothing.
+    `reconstructions` of both views, `linear_probe` (of the joint mean) and `linear_probes` (of each posterior's mean),
+    `elbo_terms`, `active_dimensions`, and `judges`, the accuracy of the classifiers, beyond which a higher coherence
+    means nothing.
     `seed` fixes what is drawn; the global generator stays as it was.
     """
     device = next(model.parameters()).device
@@ -196,6 +206,7 @@ def evaluate(
         return {
             **{name: value.micro for name, value in cross.items()},
             "joint": joint_coherence(model, judges, dimensions=held_out["joint"][0].shape[1], draws=draws),
+            "reconstructions": read_reconstructions(model, judges, test),
             "linear_probe": probes["joint"],
             "linear_probes": probes,
             "macro": {name: value.macro for name, value in cross.items()},
@@ -204,3 +215,9 @@ def evaluate(
             "active_dimensions": {name: active_dimensions(mu) for name, (mu, _) in held_out.items()},
             "judges": {view: judge.accuracy for view, judge in judges._asdict().items()},
         }
+
+
+def in_a_row(metrics: Mapping[str, Any]) -> str:
+    """Return the numbers by which models are compared as one line: coherences and linear probe (0..1)."""
+    names = {"mnist_to_svhn": "MNIST→SVHN", "svhn_to_mnist": "SVHN→MNIST", "joint": "joint", "linear_probe": "probe"}
+    return "   ".join(f"{label} {metrics[name]:.3f}" for name, label in names.items())

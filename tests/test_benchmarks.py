@@ -1,13 +1,17 @@
 """What the measuring scripts write, and that they see wrong points; the measuring itself is not for tests."""
 
+import json
 import subprocess
 import sys
 from argparse import Namespace
+from statistics import mean
 
+import nbformat
 import pytest
 
 from benchmarks import ablation, grading, training
 from examples.make_class import POINTS
+from tests.conftest import ROOT
 
 
 def test_the_page_says_how_many_times_faster(tmp_path):
@@ -57,7 +61,7 @@ def test_the_page_of_training_gives_ratios_and_when_an_elbo_was_reached():
     rates = {"original": 480.0, "ours": 960.0}
     text = training.report(measured, rates, Namespace(steps=60, threads=1, compile=False, elbo=-650.0))
     assert "| a loop like the original lab's | 480 | 2.00 | 4.0 | 4.0 | 8.0 | -600 |" in text
-    assert "| the notebook | 960 | 1.00 | 2.0 | 2.0 | not reached | -700 |" in text
+    assert "| the extension's recipe | 960 | 1.00 | 2.0 | 2.0 | not reached | -700 |" in text
     assert "benchmarks.training --steps 60 --threads 1 --docs" in text
 
 
@@ -69,3 +73,26 @@ def test_the_page_of_the_ablation_has_mean_and_spread(tmp_path):
     assert "| a row | 8 | 3 | 0.500 ± 0.000 | 0.500 ± 0.000 | 0.200 ± 0.200 | 0.500 ± 0.000 |" in text
     assert "(ablation-other.png)" in text
     assert ablation.figure(runs, {"a row": 8}).axes
+    assert "†" not in text
+    noted = {key: {**run, "note": "Measured elsewhere."} for key, run in runs.items()}
+    text = ablation.page(noted, {"a row": 8}, "embedded", 5816, tmp_path / "ablation-other.json")
+    assert "| a row † | 8 |" in text
+    assert "\n† Measured elsewhere.\n" in text
+
+
+def test_the_tables_of_the_notebooks_are_those_of_the_ablation():
+    runs = json.loads((ROOT / "docs" / "ablation.json").read_text())
+    found = []
+    for path in (ROOT / "solutions").glob("*/*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for name, *cells in (line.strip("| ").split(" | ") for line in cell.source.splitlines() if "|" in line):
+                if name in ablation.ROWS:
+                    metrics = ablation.select(runs, name, ablation.ROWS[name].epochs)
+                    means = {key: mean(run[key] for run in metrics) for key in (*ablation.METRICS, "linear_probe")}
+                    if path.parent.name == "multiview_vae":
+                        read = [mean(run["reconstructions"][view] for run in metrics) for view in ("mnist", "svhn")]
+                        means = dict(enumerate(read)) | means
+                    assert cells == [f"{value:.2f}" for value in means.values()], (path.name, name)
+                    assert len(metrics) == 3
+                    found.append(name)
+    assert set(found) == set(ablation.ROWS)

@@ -1,5 +1,6 @@
 """The release, and the made-up class graded by stock nbgrader: one source, no drift, the scores expected."""
 
+import copy
 import csv
 import json
 import shutil
@@ -21,10 +22,13 @@ from autograder.classroom.course import Course, CourseError
 from autograder.classroom.scheduling import grade
 from examples.make_class import CLASS, EXPECTED
 from lab_utils import load_definition
-from tests.conftest import CELLS, EXERCISES, RELEASE, ROOT, SOLUTIONS
+from tests.conftest import ALL_CELLS, ALL_EXERCISES, CELLS, EXTENSION, ROOT, SOLUTIONS
 
 BIN = Path(sys.executable).parent
 NOTEBOOKS = sorted(path.name for path in SOLUTIONS.glob("*.ipynb"))
+RELEASES = ROOT / "assignments"
+# Those of both assignments, such as "cross_view/3_agreement.ipynb".
+ALL_NOTEBOOKS = sorted(str(path.relative_to(ROOT / "solutions")) for path in (ROOT / "solutions").glob("*/*.ipynb"))
 
 
 def nbgrader(course, *arguments, status=0):
@@ -52,6 +56,7 @@ def course(tmp_path_factory):
     shutil.copy(ROOT / "nbgrader_config.py", folder)
     shutil.copytree(ROOT / "solutions", folder / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
     nbgrader(folder, "generate_assignment", "multiview_vae")
+    nbgrader(folder, "generate_assignment", "cross_view")
     make = [sys.executable, ROOT / "examples" / "make_class.py", "--into", folder / "submitted"]
     subprocess.run(make, check=True, capture_output=True)
     return folder
@@ -66,56 +71,74 @@ def graded(course):
 
 
 def test_rebuilding_the_release_gives_the_committed_bytes(course):
-    for name in NOTEBOOKS:
-        assert (course / "assignments" / "multiview_vae" / name).read_bytes() == (RELEASE / name).read_bytes(), name
-    before = {name: (course / "assignments" / "multiview_vae" / name).read_bytes() for name in NOTEBOOKS}
-    nbgrader(course, "generate_assignment", "multiview_vae", "--force")
-    assert before == {name: (course / "assignments" / "multiview_vae" / name).read_bytes() for name in NOTEBOOKS}
+    for _ in range(2):
+        for name in ALL_NOTEBOOKS:
+            assert (course / "assignments" / name).read_bytes() == (RELEASES / name).read_bytes(), name
+        for assignment in ("multiview_vae", "cross_view"):
+            nbgrader(course, "generate_assignment", assignment, "--force")
 
 
 def test_the_release_holds_the_notebooks_and_nothing_else():
-    assert sorted(path.name for path in RELEASE.rglob("*")) == NOTEBOOKS
+    assert sorted(str(path.relative_to(RELEASES)) for path in RELEASES.glob("*/*")) == ALL_NOTEBOOKS
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", ALL_NOTEBOOKS)
 def test_no_solution_survives_in_the_release(name):
-    released = (RELEASE / name).read_text()
+    released = (RELEASES / name).read_text()
     assert "BEGIN SOLUTION" not in released
     assert "MARK SCHEME" not in released
     secret = []
-    for cell in nbgrader_cells(SOLUTIONS / name).values():
+    for cell in nbgrader_cells(ROOT / "solutions" / name).values():
         if cell.metadata.nbgrader.solution:
             inside = cell.cell_type == "markdown"
             for line in cell.source.splitlines():
                 inside = (inside or "BEGIN SOLUTION" in line) and "END SOLUTION" not in line
                 if inside and len(line.strip()) > 12 and "SOLUTION" not in line:
                     secret.append(line.strip())
-    assert len(secret) > 5
-    handed_out = "\n".join(cell.source for cell in cells(RELEASE / name))
+    assert secret
+    handed_out = "\n".join(cell.source for cell in cells(RELEASES / name))
     assert [line for line in secret if line in handed_out] == []
-    assert all(not cell.get("outputs") for cell in cells(RELEASE / name))
+    assert all(not cell.get("outputs") for cell in cells(RELEASES / name))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ALL_CELLS)
 def test_the_title_of_a_notebook_gives_the_points_of_its_exercise(name):
-    assert nbgrader_cells(SOLUTIONS / f"{CELLS[name].notebook}.ipynb")[name].metadata.nbgrader.locked
-    title = cells(SOLUTIONS / f"{CELLS[name].notebook}.ipynb")[0].source
-    assert f"| `{EXERCISES[name].answer}` | {CELLS[name].points:g} |" in title
+    assignment = "cross_view" if name in EXTENSION.exercises else "multiview_vae"
+    path = ROOT / "solutions" / assignment / f"{ALL_CELLS[name].notebook}.ipynb"
+    assert nbgrader_cells(path)[name].metadata.nbgrader.locked
+    assert f"| `{ALL_EXERCISES[name].answer}` | {ALL_CELLS[name].points:g} |" in cells(path)[0].source
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", ALL_NOTEBOOKS)
 def test_expected_output_is_what_the_solution_printed(name):
-    stored = {cell.id: cell for cell in cells(SOLUTIONS / name)}
+    stored = {cell.id: cell for cell in cells(ROOT / "solutions" / name)}
     text = next(cell.source for cell in stored.values() if "**Expected output**" in cell.source)
     expected = text.split("**Expected output**")[1].split("```")[1]
     assert output_of(stored["self-check"]).strip() == expected.strip()
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", ALL_NOTEBOOKS)
 def test_solutions_are_stored_executed_without_an_error(name):
-    code = [cell for cell in cells(SOLUTIONS / name) if cell.cell_type == "code"]
+    code = [cell for cell in cells(ROOT / "solutions" / name) if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
+
+
+@pytest.mark.parametrize("name", ALL_NOTEBOOKS)
+def test_a_notebook_opens_with_objectives_and_asks_for_two_predictions_that_are_kept(name):
+    released = cells(RELEASES / name)
+    objectives = released[0].source.split("**You will be able to**")[1].split("\n\n")[0]
+    assert objectives.count(";") == 2  # three of them
+    kept = [cell for cell in released if "*Your prediction" in cell.source]
+    assert len(kept) == 2
+    assert all("**Predict**" in cell.source and "nbgrader" not in cell.metadata for cell in kept)
+    assert any("**Change one thing**" in cell.source for cell in released)
+
+
+def test_the_core_is_short():
+    notebook = cells(RELEASES / "multiview_vae" / "3_multiview_vae.ipynb")
+    assert len(notebook) < 30
+    assert sum(len(cell.source.split()) for cell in notebook if cell.cell_type == "markdown") < 1300
 
 
 def test_the_class_earns_what_is_expected(graded):
@@ -134,7 +157,8 @@ def test_the_class_earns_what_is_expected(graded):
 
 def test_our_command_gives_the_same_scores_and_a_reason_for_each_lost_point(graded, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(graded)
-    students = ["cleo_averages", "lea_no_notebook", "mats_broken_json", "pia_nothing"]
+    students = ["cleo_averages", "hana_syntax_error", "omar_wrong_name"]
+    students += ["lea_no_notebook", "mats_broken_json", "pia_nothing"]
     for student in students:
         out = tmp_path / f"{student}.json"
         command = ["grade", "multiview_vae", "--student", student, "--json", str(out)]
@@ -145,17 +169,16 @@ def test_our_command_gives_the_same_scores_and_a_reason_for_each_lost_point(grad
         for outcome in entry["outcomes"]:
             assert bool(outcome["reasons"]) == (outcome["points"] < outcome["max_points"]), student
             assert all(reason in shown for reason in outcome["reasons"])
-    assert (
-        "average of the two experts' log-variances" in (graded / "grades/multiview_vae/cleo_averages.json").read_text()
-    )
-    assert (
-        "2_product_of_experts.ipynb was not handed in"
-        in (graded / "grades/multiview_vae/lea_no_notebook.json").read_text()
-    )
-    assert (
-        "3_multiview_vae.ipynb is not a readable notebook"
-        in (graded / "grades/multiview_vae/mats_broken_json.json").read_text()
-    )
+
+    def stored(student):
+        return (graded / "grades" / "multiview_vae" / f"{student}.json").read_text()
+
+    assert "average of the two experts' log-variances" in stored("cleo_averages")
+    assert "The cell of product_of_experts has a syntax error in line 1: expected ':'." in stored("hana_syntax_error")
+    assert '"error"' in stored("hana_syntax_error")
+    assert "PairedDataset is not defined when the check runs. You defined PairDataset." in stored("omar_wrong_name")
+    assert "2_product_of_experts.ipynb was not handed in" in stored("lea_no_notebook")
+    assert "3_multiview_vae.ipynb is not a readable notebook" in stored("mats_broken_json")
     assert main(command) == 0
     assert "1 of them unchanged" in capsys.readouterr().out
 
@@ -254,36 +277,71 @@ def test_the_untouched_release_fails_in_the_expected_cells(graded):
     assert failing == {
         "1_paired_dataset.ipynb": ["self-check", "result", "counts"],
         "2_product_of_experts.ipynb": ["self-check", "stable"],
-        "3_multiview_vae.ipynb": [
-            "self-check",
-            "data",
-            "first-epoch",
-            "all-epochs",
-            "curves",
-            "latent",
-            "interpolation",
-            "dimensions",
-            "probe",
-        ],
+        "3_multiview_vae.ipynb": ["self-check", "yours", "data", "begin", "training", "curves", "latent", "numbers"],
     }
+    released = nbformat.read(graded / "autograded" / "gus_untouched" / "multiview_vae" / NOTEBOOKS[2], as_version=4)
+    (shown,) = next(cell for cell in released.cells if cell.id == "yours").outputs
+    assert "".join(shown.traceback) == (
+        "NotebookError: PairedDataset is not written yet in 1_paired_dataset.ipynb. Write it there, save it, and run "
+        "this again."
+    )
+
+
+def test_the_extension_is_released_graded_and_fed_back_like_the_core(course):
+    """The solution earns everything, the stub nothing, and whoever hands in one wrong answer loses that exercise."""
+    right = {path.stem: nbformat.read(path, as_version=4) for path in (ROOT / "assignments/cross_view").glob("*.ipynb")}
+    for name, notebook in right.items():
+        solved = nbgrader_cells(ROOT / "solutions" / "cross_view" / f"{name}.ipynb")
+        for cell in notebook.cells:
+            if cell.metadata.get("nbgrader", {}).get("solution") and cell.cell_type == "code":
+                cell.source = solved[cell.metadata.nbgrader.grade_id].source
+    for student, change in (
+        ("right", lambda source: source),
+        ("stub", None),
+        (
+            "mean",
+            lambda source: source.replace("eta1, eta2 = mu1 * precision1, mu2 * precision2", "eta1, eta2 = mu1, mu2"),
+        ),
+    ):
+        folder = course / "submitted" / student / "cross_view"
+        folder.mkdir(parents=True)
+        for name, notebook in right.items():
+            handed_in = copy.deepcopy(notebook)
+            for cell in handed_in.cells:
+                cell.source = change(cell.source) if change else cell.source
+            if not change:
+                handed_in = nbformat.read(RELEASES / "cross_view" / f"{name}.ipynb", as_version=4)
+            nbformat.write(handed_in, folder / f"{name}.ipynb")
+    try:
+        nbgrader(course, "autograde", "cross_view")
+        nbgrader(course, "generate_feedback", "cross_view", "--student=mean")
+        with Gradebook(f"sqlite:///{course}/gradebook.db", "multiview-vae-lab") as gradebook:
+            scores = {
+                submission.student.id: {g.name: g.auto_score for n in submission.notebooks for g in n.grades}
+                for submission in gradebook.assignment_submissions("cross_view")
+            }
+        points = {name: ALL_CELLS[name].points for name in EXTENSION.exercises}
+        assert sum(points.values()) == 26
+        assert {name: scores["right"][name] for name in points} == points
+        assert {name: scores["stub"][name] for name in points} == dict.fromkeys(points, 0)
+        assert {name: scores["mean"][name] for name in points} == {**points, "agreement_scores": 2}
+        page = (course / "feedback" / "mean" / "cross_view" / "3_agreement.html").read_text()
+        assert "you took the mean for eta" in page
+    finally:
+        for student in ("right", "stub", "mean"):
+            shutil.rmtree(course / "submitted" / student)
 
 
 def test_the_solutions_validate(course):
-    for name in NOTEBOOKS:
-        log = subprocess.run(
-            [BIN / "nbgrader", "validate", course / "solutions" / "multiview_vae" / name],
-            cwd=course,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert "Success! Your notebook passes all the tests." in log.stdout, log.stdout
+    paths = [course / "solutions" / name for name in ALL_NOTEBOOKS]
+    log = subprocess.run([BIN / "nbgrader", "validate", *paths], cwd=course, capture_output=True, text=True, check=True)
+    assert log.stdout.count("Success! Your notebook passes all the tests.") == len(paths), log.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["grade", "multivew_vae"], "no assignment is called 'multivew_vae' (released: multiview_vae)"),
+        (["grade", "multivew_vae"], "no assignment is called 'multivew_vae' (released: cross_view, multiview_vae)"),
         (["grade", "multiview_vae", "--student", "nobody"], "nobody has no folder"),
         (["grade", "multiview_vae", "--json", "no/such/folder/file.json"], "the folder of no/such/folder/file.json"),
     ],

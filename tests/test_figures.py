@@ -1,5 +1,7 @@
 """Figures carry their alternative text, and go to the notebook and to a file alike."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,9 +31,11 @@ PAIRS = [(torch.rand(1, 32, 32), torch.rand(3, 32, 32), i % 10) for i in range(3
             "a, b",
         ),
         (lambda: figures.show_pairs(PAIRS), "MNIST, SVHN"),
-        (lambda: figures.show_pairs_per_digit(range(10), range(10), range(10)), "per digit"),
+        (lambda: figures.show_pairs_per_digit(range(10), range(10), range(10)), "as many pairs as its rarer view"),
+        (lambda: figures.show_pairs_per_digit(range(10), range(10), [0] * 10), "Not as many pairs .* digit 1, 2, 3"),
         (lambda: figures.show_product_1d((0, 1, 3, 0.5), (0, 1, 0, 1)), "product"),
         (lambda: figures.show_product_2d(), "ellipse"),
+        (lambda: figures.show_product_live(), "product"),  # nobody watches: a still figure
         (lambda: figures.show_curves(pd.DataFrame({"loss": [3.0, 2.0], "KL": [1.0, 2.0]})), "loss, KL"),
         (
             lambda: figures.show_tsne({"a": torch.randn(40, 6), "b": torch.randn(40, 6)}, np.arange(40) % 10, "T"),
@@ -46,9 +50,36 @@ def test_figures_are_shown_with_alternative_text_and_written(draw, alt, shown, t
     monkeypatch.setenv("LAB_RESULTS", str(tmp_path / "results"))
     draw()
     (image,) = shown
-    assert alt in image.alt
+    assert re.search(alt, image.alt)
     (path,) = (tmp_path / "results").glob("*.png")
     assert path.read_bytes() == image.data
+
+
+def test_whoever_watches_gets_an_alternative_text_that_jupyterlab_shows_and_sliders(shown, monkeypatch):
+    monkeypatch.setattr(figures, "watched", lambda: True)
+    figures.show_rows({"<a>": torch.rand(3, 1, 32, 32)}, "T", "rows")
+    assert 'alt="T. Rows from top to bottom: &lt;a&gt;."' in shown.pop().data
+    figures.show_product_live()
+    box = shown.pop()
+    sliders = [slider for column in box.children[0].children for slider in column.children]
+    assert [slider.description for slider in sliders] == ["mean 1", "variance 1", "mean 2", "variance 2"]
+    titles = []
+    monkeypatch.setattr(figures, "show", lambda figure, name, alt: titles.append(figure.axes[0].lines[0].get_label()))
+    sliders[0].value = 2.0
+    assert titles == ["N(2, 1)"]
+
+
+def test_pictures_say_when_and_leave_the_training_alone(shown, monkeypatch):
+    model = Toy().train()
+    state = torch.get_rng_state()
+    figures.show_pictures(model, JUDGES, LABELLED, "after epoch 3")
+    assert [image.alt.split(".")[0] for image in shown] == [
+        "Joint reconstructions after epoch 3",
+        "Random generations after epoch 3: both views from one z",
+        "Two grids of images",
+    ]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
 
 
 def test_without_lab_results_nothing_is_written(shown, tmp_path, monkeypatch):

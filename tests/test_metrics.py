@@ -21,6 +21,7 @@ from lab_utils.metrics import (
     joint_coherence,
     linear_probe,
     posteriors,
+    read_reconstructions,
 )
 
 
@@ -159,6 +160,16 @@ def test_linear_probe_reads_what_is_linear_and_not_what_is_absent():
     assert linear_probe(means[:400], labels[:400], means[400:], labels[400:]) == 1.0
     noise = torch.randn(600, 20, generator=generator)
     assert linear_probe(noise[:400], labels[:400], noise[400:], labels[400:]) < 0.3
+
+
+def test_joint_reconstructions_decode_the_mean_and_are_read_for_each_view(pairs):
+    class Vague(Toy):
+        def posteriors(self, x_mnist, x_svhn):
+            return tuple((mu, torch.full_like(mu, 2.0)) for mu, _ in super().posteriors(x_mnist, x_svhn))
+
+    assert read_reconstructions(Vague(), JUDGES, pairs) == {"mnist": 1.0, "svhn": 1.0}
+    assert cross_coherence(Vague(), JUDGES, pairs)["joint_to_mnist"].micro < 0.5
+    assert read_reconstructions(Vague(deaf=("svhn",)), JUDGES, pairs)["svhn"] < 0.2
 
 
 def test_evaluate_gives_the_same_numbers_and_leaves_model_and_generator_alone(pairs):

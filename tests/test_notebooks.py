@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from lab_utils import load_definition
-from lab_utils.automatic import training_length
+from lab_utils.automatic import scored, training_length
 from lab_utils.definitions import NotebookError
 
 
@@ -30,6 +30,33 @@ def test_the_last_definition_counts_and_nothing_else_runs(notebook):
     assert load_definition(path, "f")(2.5) == 6
 
 
+def test_what_a_notebook_takes_from_another_is_found_from_anywhere(notebook, tmp_path, monkeypatch):
+    (tmp_path / "core").mkdir()
+    notebook("def f(x):\n    return x + SHIFT\nSHIFT = 3").rename(tmp_path / "core" / "first.ipynb")
+    notebook('from lab_utils import load_definition\nf = load_definition("first.ipynb", "f")').rename(
+        tmp_path / "core" / "second.ipynb"
+    )
+    path = notebook(
+        "from lab_utils import load_definition",
+        'f = load_definition("core/second.ipynb", "f")\nnothing = load_definition("gone" + ".ipynb", "g")',
+        "def twice(x):\n    return 2 * f(x)",
+    )
+    monkeypatch.chdir("/")
+    assert load_definition(path, "twice")(1) == 8
+
+
+def test_a_function_that_may_raise_is_no_stub(notebook):
+    path = notebook(
+        "def f(x):\n    if x:\n        raise NotImplementedError()\n    return 1",
+        "def g():\n    raise NotImplementedError()",
+    )
+    assert load_definition(path, "f")(0) == 1
+
+
+def test_a_notebook_that_does_not_serve_is_shown_in_one_line():
+    assert NotebookError("what to do")._render_traceback_() == ["NotebookError: what to do"]
+
+
 def test_tracebacks_show_the_students_own_line(notebook):
     f = load_definition(notebook("def f():\n    return 1 / 0  # mine"), "f")
     with pytest.raises(ZeroDivisionError) as caught:
@@ -41,6 +68,8 @@ def test_tracebacks_show_the_students_own_line(notebook):
     ("source", "message"),
     [
         ("def g(): pass", "does not define f"),
+        ("def f(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()", "f is not written yet in .*work.ipynb"),
+        ("class f:\n    def g(self):\n        'What.'\n        raise NotImplementedError()", "f is not written yet"),
         ("def f(:\n    pass", "syntax error"),
         ("import no_such_module\ndef f(): pass", r"work.ipynb\[cell 0\] raised ModuleNotFoundError"),
     ],
@@ -51,7 +80,7 @@ def test_a_notebook_that_does_not_serve_is_named(notebook, source, message):
 
 
 def test_a_missing_or_broken_notebook_is_named(tmp_path):
-    with pytest.raises(NotebookError, match="Keep the notebooks of the lab in one folder"):
+    with pytest.raises(NotebookError, match="Keep the notebooks where you were given them"):
         load_definition(tmp_path / "gone.ipynb", "f")
     (tmp_path / "half.ipynb").write_text('{"cells": [')
     with pytest.raises(NotebookError, match="not a readable notebook"):
@@ -61,8 +90,10 @@ def test_a_missing_or_broken_notebook_is_named(tmp_path):
 def test_lab_steps_shortens_the_training_and_nothing_else(monkeypatch):
     monkeypatch.delenv("LAB_STEPS")
     assert training_length(14, 90) == (14, 90)
+    assert scored(2000) == 2000
     monkeypatch.setenv("LAB_STEPS", "3")
     assert training_length(14, 90) == (2, 3)
+    assert (scored(2000), scored(100)) == (200, 100)
     assert training_length(1, 2) == (1, 2)
     for wrong in ("0", "-1", "few", "2.5"):
         monkeypatch.setenv("LAB_STEPS", wrong)

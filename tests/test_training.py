@@ -1,4 +1,4 @@
-"""Batches of fresh pairs; a killed run that goes on with the same numbers; a stop at the first NaN."""
+"""Batches of fresh pairs; a run that was killed or interrupted goes on; a stop at the first NaN."""
 
 import signal
 import subprocess
@@ -8,18 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from lab_utils import load_definition, load_views
+from benchmarks.lab import OwnDimensionsVAE, PairedDataset, product_with_prior, recipe
+from lab_utils import load_definition, load_views, training
 from lab_utils.batches import PairBatches
 from lab_utils.checkpoints import Checkpoint, CheckpointError
 from lab_utils.data import MnistView, SvhnView, Views, hold_out
-from lab_utils.training import DivergenceError, autocast, finite
-from tests.conftest import ROOT, SOLUTIONS
+from lab_utils.training import DivergenceError, Training, autocast, checked, in_words
+from tests.conftest import ROOT
 
-PairedDataset = load_definition(SOLUTIONS / "1_paired_dataset.ipynb", "PairedDataset")
-product_of_experts = load_definition(SOLUTIONS / "2_product_of_experts.ipynb", "product_of_experts")
-MultiViewVAE, train, agreement_loss, dream_loss = (
-    load_definition(SOLUTIONS / "3_multiview_vae.ipynb", name)
-    for name in ("MultiViewVAE", "train", "agreement_loss", "dream_loss")
+agreement_loss, generation_loss = (
+    load_definition(ROOT / "solutions" / "cross_view" / "3_agreement.ipynb", name)
+    for name in ("agreement_loss", "generation_loss")
 )
 
 
@@ -77,35 +76,30 @@ def test_autocast_is_bfloat16_only_where_the_processor_has_it(monkeypatch):
 
 RUN = """
 import os, signal, sys
-from functools import partial
 from pathlib import Path
 import torch
-from lab_utils import load_definition, load_views
+from benchmarks.lab import OwnDimensionsVAE, PairedDataset, product_with_prior, recipe
+from lab_utils import load_views
 from lab_utils.batches import PairBatches
 from lab_utils.checkpoints import Checkpoint
+from lab_utils.training import Training
 
-solutions, path, stop = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-PairedDataset = load_definition(solutions / "1_paired_dataset.ipynb", "PairedDataset")
-product = load_definition(solutions / "2_product_of_experts.ipynb", "product_of_experts")
-VAE, Recipe, objective, train = (
-    load_definition(solutions / "3_multiview_vae.ipynb", name)
-    for name in ("MultiViewVAE", "Recipe", "objective", "train")
-)
+path, stop = Path(sys.argv[1]), int(sys.argv[2])
 torch.manual_seed(0)
 torch.set_num_threads(1)
-model = VAE(product)
-run = train(model, PairBatches(PairedDataset, load_views("test")), 3, 3, partial(objective, recipe=Recipe()),
-            Checkpoint(path, {"seed": 0}))
-for epoch, terms in enumerate(run, start=1):
+model = OwnDimensionsVAE(product_with_prior)
+batches = PairBatches(PairedDataset, load_views("test"))
+run = Training(model, batches, recipe(), 3, 3, checkpoint=Checkpoint(path, {"seed": 0}))
+for epoch in run:
     if epoch == stop:
         os.kill(os.getpid(), signal.SIGKILL)
-print(terms["loss"], sum(weight.double().abs().sum().item() for weight in model.state_dict().values()))
+print(run.history[-1]["loss"], sum(weight.double().abs().sum().item() for weight in model.state_dict().values()))
 """
 
 
 def test_a_killed_run_resumes_to_the_same_numbers(tmp_path):
     def run(path, stop):
-        command = [sys.executable, "-c", RUN, SOLUTIONS, path, str(stop)]
+        command = [sys.executable, "-c", RUN, path, str(stop)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     whole = run(tmp_path / "whole.pt", 0)
@@ -198,9 +192,20 @@ def test_an_interrupted_save_leaves_the_old_checkpoint(saved, monkeypatch):
 
 
 def test_nan_stops_with_the_step_and_the_term():
-    assert finite(1, loss=torch.tensor(2.0), kl=torch.tensor(0.5)) == [2.0, 0.5]
-    with pytest.raises(DivergenceError, match=r"step 7: kl is nan, loss is inf\b"):
-        finite(7, mnist=torch.tensor(1.0), kl=torch.tensor(float("nan")), loss=torch.tensor(float("inf")))
+    assert checked(1, {"loss": torch.tensor(2.0), "KL": torch.tensor(0.5)}) == {"loss": 2.0, "KL": 0.5}
+    terms = {"mnist": torch.tensor(1.0), "KL": torch.tensor(float("nan")), "loss": torch.tensor(float("inf"))}
+    with pytest.raises(DivergenceError, match=r"step 7: KL is nan, loss is inf\b"):
+        checked(7, terms)
+
+
+def test_a_kl_of_the_wrong_sign_stops_and_rounding_does_not():
+    assert checked(0, {"KL": torch.tensor(-1e-5), "loss": torch.tensor(-3.0)})["loss"] == -3
+    with pytest.raises(DivergenceError, match=r"KL own is -2, and a KL divergence is never negative.*sign of the KL"):
+        checked(3, {"KL own": torch.tensor(-2.0), "loss": torch.tensor(1.0)})
+
+
+def test_what_stops_a_training_is_shown_in_one_line():
+    assert DivergenceError("step 3")._render_traceback_() == ["DivergenceError: step 3"]
 
 
 def test_agreement_is_the_integral_that_the_notebook_names():
@@ -221,11 +226,11 @@ def test_agreement_is_the_integral_that_the_notebook_names():
     torch.testing.assert_close(agreement_loss((mu1, logvar1), (mu2, logvar2)), both_ways / 2)
 
 
-def test_dreams_teach_the_decoders_only():
+def test_generations_teach_the_decoders_only():
     torch.manual_seed(0)
-    model = MultiViewVAE(product_of_experts)
+    model = OwnDimensionsVAE(product_with_prior)
     before = {name: buffer.clone() for name, buffer in model.encode_svhn.named_buffers()}
-    dream_loss(model, torch.randn(8, 20)).backward()
+    generation_loss(model, torch.randn(8, 20)).backward()
     for encoder in model.encode_mnist, model.encode_svhn:
         assert all(weight.grad is None and weight.requires_grad for weight in encoder.parameters())
         assert encoder.training
@@ -235,7 +240,7 @@ def test_dreams_teach_the_decoders_only():
 
 
 def test_the_loop_stops_before_nan_reaches_the_weights():
-    """The notebook's own loop, with an objective that breaks in its fifth step."""
+    """With an objective that breaks in its fifth step."""
     steps = []
 
     def objective(model, x_mnist, x_svhn, t):
@@ -244,10 +249,46 @@ def test_the_loop_stops_before_nan_reaches_the_weights():
         steps.append([weight.detach().clone() for weight in model.parameters()])
         return {"loss": kl + 1.0, "MNIST": mu.sum(), "KL": kl}
 
-    model = MultiViewVAE(product_of_experts)
-    run = train(model, PairBatches(PairedDataset, load_views("test")), 2, 3, objective)
+    model = OwnDimensionsVAE(product_with_prior)
+    run = iter(Training(model, PairBatches(PairedDataset, load_views("test")), objective, 2, 3))
     next(run)
     with pytest.raises(DivergenceError, match=r"step 4: loss is nan, KL is nan, gradient is nan") as caught:
         next(run)
     assert "MNIST" not in str(caught.value)
     assert all(torch.equal(now, then) for now, then in zip(model.parameters(), steps[-1], strict=True))
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(capsys, monkeypatch):
+    """In the middle of the second epoch; the steps that were taken count, and none is taken twice."""
+    monkeypatch.setattr(training, "watched", lambda: True)
+    times = []
+
+    def objective(model, x_mnist, x_svhn, t):
+        times.append(round(6 * t))
+        if len(times) == 6:
+            raise KeyboardInterrupt
+        return {"loss": model.posteriors(x_mnist, x_svhn)[0][0].square().sum()}
+
+    model = OwnDimensionsVAE(product_with_prior)
+    run = Training(model, PairBatches(PairedDataset, load_views("test")), objective, 2, 3)
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        seen += iter(run)
+    assert "not begun" not in str(run)
+    assert times == [0, 1, 2, 3, 4, 5]
+    assert list(run) == [2]
+    assert times == [0, 1, 2, 3, 4, 5, 5]
+    assert list(run) == []
+    assert len(run.history) == 2
+    assert list(run.losses.index) == [1, 2]
+    shown = capsys.readouterr().out
+    assert "epoch 2 of 2:  67%" in shown  # the bar begins where the epoch stopped
+
+
+def test_nobody_sees_a_bar_in_an_automatic_run(capsys):
+    model = OwnDimensionsVAE(product_with_prior)
+    run = Training(model, PairBatches(PairedDataset, load_views("test")), recipe(), 1, 1)
+    for _ in run:
+        print(run)
+    assert capsys.readouterr().out.startswith("epoch 1 of 1: loss ")
+    assert in_words(3, 12, {"loss": 1.0, "seconds": 2.0}) == "epoch  3 of 12: loss 1.0"
