@@ -62,7 +62,8 @@ def test_the_recipe_for_a_new_assignment(tmp_path):
 def test_the_recipe_for_a_new_exercise_of_the_lab(tmp_path):
     """In a copy of the repository, whose own tests then pass without a word about the new exercise."""
     written = (".git", ".venv", "build", "submitted", "autograded", "feedback", "grades", "gradebook.db*", "results")
-    generated = shutil.ignore_patterns(*written, "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info")
+    written += (".pytest_cache", ".ruff_cache", ".hypothesis")
+    generated = shutil.ignore_patterns(*written, "__pycache__", "*.egg-info")
     lab = Path(shutil.copytree(ROOT, tmp_path / "lab", ignore=generated))
     environment = {**os.environ, "PYTHONPATH": str(lab)}
     blocks = recipe("Write a new exercise")
