@@ -27,8 +27,8 @@ demo: setup  ## grade the made-up class and show who lost which points
 
 test: setup  ## lint, types, unit tests, release, made-up class, and the solutions' outputs
 	ruff check . && ruff format --check . && mypy
-	pytest --numprocesses 3 --dist loadfile
-	pytest --numprocesses 3 --dist loadfile --nbval solutions $(EXAMPLE)/solutions
+	OMP_NUM_THREADS=1 pytest --numprocesses 3 --dist loadfile
+	OMP_NUM_THREADS=1 pytest --numprocesses 3 --dist loadfile --nbval solutions $(EXAMPLE)/solutions
 
 train: setup  ## train core and extension in full; figures and metrics to results/; a killed recipe resumes
 	mkdir -p results/multiview_vae results/cross_view

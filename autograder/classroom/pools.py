@@ -82,7 +82,8 @@ def _cluster(scheduler: str, wait: int) -> Iterator[concurrent.futures.Executor]
     except (OSError, ValueError, TimeoutError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PoolError(f"no Dask scheduler answers at {scheduler}: {reason}") from None
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # our own messages say it in a line
+    for name in ("distributed.client", "distributed.batched"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # our own messages say it in a line
     with client:
         try:
             client.wait_for_workers(1, timeout=wait)
