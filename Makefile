@@ -25,6 +25,7 @@ demo: setup  ## grade the made-up class and show who lost which points
 	@echo "Feedback pages: feedback/STUDENT/$(ASSIGNMENT)/NOTEBOOK.html, for example"
 	@echo "  $(CURDIR)/feedback/cleo_averages/$(ASSIGNMENT)/2_product_of_experts.html"
 
+# One thread for each of three test processes: with more, they fight for the cores.
 test: setup  ## lint, types, unit tests, release, made-up class, and the solutions' outputs
 	ruff check . && ruff format --check . && mypy
 	OMP_NUM_THREADS=1 pytest --numprocesses 3 --dist loadfile

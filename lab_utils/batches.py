@@ -53,7 +53,7 @@ class _Rows(Dataset[tuple[int, int]]):
 
 
 class PairBatches:
-    """Batches of pairs in random order, paired anew in each pass if `fresh`; what does not fill a batch is left out.
+    """Batches of pairs in random order, paired anew in each pass; what does not fill a batch is left out.
 
     A batch is (x_mnist, x_svhn): float32 (B, 1, 32, 32) and (B, 3, 32, 32) in [0, 1], channels-last, on the device. The
     images lie there as bytes and become floats batch by batch. `pairing` is a class like the lab's `PairedDataset`; it
@@ -66,13 +66,10 @@ class PairBatches:
         views: Views,
         batch: int = 64,
         device: str | torch.device = "cpu",
-        *,
-        fresh: bool = True,
     ) -> None:
-        self.pairing, self.views, self.batch, self.fresh = pairing, views, batch, fresh
+        self.pairing, self.views, self.batch = pairing, views, batch
         self.mnist, self.svhn = views.mnist.images.to(device), views.svhn.images.to(device)
-        self.rows = self._pair()
-        self.steps = len(self.rows) // batch
+        self.steps = len(self._pair()) // batch
 
     def __len__(self) -> int:
         return self.steps
@@ -83,7 +80,7 @@ class PairBatches:
         return torch.tensor([pairs[i][:2] for i in range(len(pairs))])
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rows = self._pair() if self.fresh else self.rows
+        rows = self._pair()
         order = torch.randperm(len(rows))[: self.steps * self.batch]
         for chosen in rows[order].to(self.mnist.device).split(self.batch):
             yield to_float(self.mnist[chosen[:, 0]]), to_float(self.svhn[chosen[:, 1]])

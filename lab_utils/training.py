@@ -116,8 +116,10 @@ class Training:
         self.epochs, self.steps, self.checkpoint = epochs, steps, checkpoint
         self.optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
         total = epochs * steps
-        self.schedule: Any = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, total)
-        if not cosine:
+        self.schedule: torch.optim.lr_scheduler.LRScheduler
+        if cosine:
+            self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, total)
+        else:
             self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, learning_rate, total, pct_start=0.15)
         self._parts: dict[str, Any] = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
         self.history: list[dict[str, float]] = checkpoint.resume(**self._parts) if checkpoint else []

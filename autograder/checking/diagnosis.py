@@ -74,6 +74,30 @@ def compare_gradient(
     )
 
 
+def keeps_dtype(name: str, got: Any, dtype: Any) -> None:
+    """Raise `Wrong` unless a result (tensor) has the dtype of the inputs."""
+    if got.dtype != dtype:
+        raise Wrong(
+            expected=f"{name} of dtype {dtype}, the dtype of the inputs",
+            got=describe(got),
+            cause="a constant tensor, numpy or a cast changes the dtype",
+            hint="Use Python numbers for constants, and torch.zeros_like or torch.ones_like for tensors.",
+        )
+
+
+def untouched(name: str, now: Any, before: Any) -> None:
+    """Raise `Wrong` unless an input of an answer is, to the last bit, what it was before the call."""
+    compare(
+        name,
+        now,
+        before,
+        cause=f"an in-place operation changes {name}",
+        hint="Avoid +=, assignments to entries, and methods that end in an underscore (exp_, add_) on the inputs.",
+        rtol=0,
+        atol=0,
+    )
+
+
 def tensors(result: Any, *names: str) -> tuple[Any, ...]:
     """Return a result as a tuple of one to four tensors, or raise `Wrong`; one name means a tensor by itself."""
     found = (result,) if len(names) == 1 else result

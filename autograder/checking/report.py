@@ -74,7 +74,7 @@ class Report:
     __repr__ = __str__
 
     def to_html(self) -> str:
-        """Return two small tables for a notebook, in its own colours: the checks, and the causes of what is missing."""
+        """Return a small table of the checks, in the colours of the notebook, and under it each cause, to unfold."""
         title = f"{html.escape(self.exercise)}: {self.score:g} of {self.max_score:g} points"
         cell = "padding:2px 10px;text-align:left;vertical-align:top"
         head = "".join(f'<th scope="col" style="{cell}">{name}</th>' for name in ("status", "points", "check"))
@@ -107,6 +107,6 @@ def _cause(cause: str, results: list[Result], first: bool) -> str:
     message = html.escape(results[0].message).replace("\n", "<br>")
     return (
         f'<details{" open" if first else ""} style="margin:4px 10px">'
-        f'<summary style="cursor:pointer">-{lost:g} points: {html.escape(cause)}</summary>'
+        f'<summary style="cursor:pointer">-{lost:g} point{"s" * (lost != 1)}: {html.escape(cause)}</summary>'
         f'<div style="margin:2px 0 8px 16px">{message}<br><i>costs: {checks}</i></div></details>'
     )

@@ -170,8 +170,8 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
                 if re.search(rf"\b(def|class)\s+{name}\b", source):
                     raise AnswerError("error", f"The cell of {name} has a syntax error{problem}.")
             if self._first_error and repr(name) not in self._first_error:  # which would say the same once more
-                why = missing(name, reply).replace("check runs.", "check runs:", 1)
-                raise AnswerError("missing", f"{why} An earlier cell stopped with {self._first_error}")
+                message = f"{missing(name, reply)} An earlier cell stopped with {self._first_error}"
+                raise AnswerError("missing", message)
         return reply
 
     def _own_score(self, cell: NotebookNode) -> Result:
