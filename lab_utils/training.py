@@ -91,7 +91,7 @@ class Training:
 
     `objective(model, x_mnist, x_svhn, t)` returns scalar terms by name, of which "loss" is minimised; t, from 0 to 1,
     says how much of the training is done. Adam, whose learning rate rises to `learning_rate` and falls again
-    (one-cycle, Smith and Topin 2018), or, if `cosine`, only falls; a gradient whose norm is above 1000 is scaled down.
+    (one-cycle, Smith and Topin 2018); a gradient whose norm is above 1000 is scaled down.
 
     After an interrupt, in the middle of an epoch too, model and run are as they were at the last whole step, and
     another `for epoch in run:` does what is left. `history` has the mean terms of each epoch, `seconds` among them.
@@ -109,18 +109,14 @@ class Training:
         steps: int,
         *,
         learning_rate: float = 3e-3,
-        cosine: bool = False,
         checkpoint: Checkpoint | None = None,
     ) -> None:
         self.model, self.batches, self.objective = model, batches, objective
         self.epochs, self.steps, self.checkpoint = epochs, steps, checkpoint
         self.optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-        total = epochs * steps
-        self.schedule: torch.optim.lr_scheduler.LRScheduler
-        if cosine:
-            self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, total)
-        else:
-            self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, learning_rate, total, pct_start=0.15)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, learning_rate, epochs * steps, pct_start=0.15
+        )
         self._parts: dict[str, Any] = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
         self.history: list[dict[str, float]] = checkpoint.resume(**self._parts) if checkpoint else []
         self._seen: list[dict[str, float]] = []  # the steps of an unfinished epoch
