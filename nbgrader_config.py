@@ -13,8 +13,8 @@ c.ConfinedProvisioner.readable = [*find_spec("lab_utils").submodule_search_locat
 c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.cache.drawn_data"}
 # What the notebooks import is imported once, by the process that kernels are forked from.
 c.ConfinedProvisioner.preload += [
-    *("torch", "torchvision", "numpy", "pandas", "matplotlib.pyplot", "sklearn.manifold", "sklearn.linear_model"),
-    *("lab_utils", "lab_utils.figures"),
+    *("torch", "numpy", "pandas", "matplotlib.pyplot"),
+    *(f"lab_utils.{name}" for name in ("batches", "definitions", "figures", "judges", "metrics", "training")),
 ]
 # True: no submission is run unless every layer that keeps students' code in is active (see `autograder doctor`).
 c.ConfinedProvisioner.require = False

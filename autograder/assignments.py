@@ -6,6 +6,7 @@ point of the group `autograder.assignments`. Nothing is imported to find them: t
 """
 
 import ast
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Mapping
@@ -49,6 +50,19 @@ class Assignment:
         """The exercises by name. Raises AssignmentError for a file that does not say properly what it grades."""
         found = (_exercise(path) for path in sorted(self.folder.glob("*.py")))
         return {exercise.name: exercise for exercise in found if exercise}
+
+    @functools.cached_property
+    def imports(self) -> tuple[str, ...]:
+        """The packages that its files import, sorted."""
+        found: set[str] = set()
+        for file in sorted(self.folder.glob("*.py")):
+            with contextlib.suppress(SyntaxError):  # which `exercises` tells
+                for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                        names = [node.module]
+                    found.update(name.partition(".")[0] for name in names)
+        return tuple(sorted(found))
 
     @property
     def values(self) -> str:

@@ -6,9 +6,39 @@ and imports what it uses.
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from jupyter_core.paths import jupyter_config_path
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+FILE = "nbgrader_config.py"
+GRADES = "grades"  # folder of what is published, beside nbgrader's own folders
 NO_CHECKS = "skip-execution"  # the tag that makes nbclient skip a cell
+
+
+class Configuration(NamedTuple):
+    """A course's configuration, and the files that it was read from."""
+
+    config: Config
+    files: tuple[Path, ...]
+
+
+def read_configuration(folder: Path) -> Configuration | None:
+    """Read the configuration of a course; None if the folder has none.
+
+    The files are code, and may name folders relative to their own. Those of the user and of the machine count as they
+    do for nbgrader, and that of the course more.
+    """
+    if not (folder / FILE).exists():
+        return None
+    places = [*map(Path, reversed(jupyter_config_path())), folder]
+    files = tuple(place / FILE for place in places if (place / FILE).exists())
+    config = Config()
+    for file in files:
+        config.merge(PyFileConfigLoader(file.name, path=str(file.parent)).load_config())
+    config.CourseDirectory.root = str(folder.resolve())
+    return Configuration(config, files)
 
 
 def configure(c: Any) -> None:

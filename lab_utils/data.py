@@ -2,6 +2,8 @@
 
 `LAB_DATA` chooses the source: `embedded` (default: offline, drawn in seconds) or `torchvision` (MNIST and SVHN,
 downloaded once). `LAB_DATA_DIR` chooses the folder for files; the default is the user's cache folder.
+
+torchvision, which takes two seconds to import, and what draws the embedded data are imported when they are needed.
 """
 
 import io
@@ -19,11 +21,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.datasets import MNIST, SVHN
-from torchvision.datasets.utils import check_integrity
 
 from autograder.files import write_whole
-from lab_utils import embedded
 from lab_utils.cache import Split, cache_folder, embedded_file
 
 SOURCES = ("embedded", "torchvision")
@@ -145,6 +144,8 @@ def _embedded(split: Split, folder: Path) -> tuple[Tensor, ...]:
         with path.open("rb") as cache, np.load(cache, allow_pickle=False) as stored:
             return tuple(torch.from_numpy(stored[f"arr_{i}"]) for i in range(4))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        from lab_utils import embedded
+
         arrays = (*embedded.handwriting(split), *embedded.house_numbers(split))
     try:
         buffer = io.BytesIO()
@@ -158,6 +159,8 @@ def _embedded(split: Split, folder: Path) -> tuple[Tensor, ...]:
 
 def _torchvision(split: Split, folder: Path) -> tuple[Tensor, ...]:
     """Return the real MNIST and SVHN as bytes of the common shape, downloading what is missing."""
+    from torchvision.datasets import MNIST, SVHN
+
     svhn_file, svhn_md5 = SVHN.split_list[split][1:]
     files = {folder / "MNIST" / "raw" / name: md5 for name, md5 in MNIST_FILES.items()}
     files[folder / svhn_file] = svhn_md5
@@ -186,6 +189,9 @@ def _download(split: Split, folder: Path, files: dict[Path, str]) -> None:
 
     What arrived whole is kept for the next try, so an interrupted download goes on with the file it stopped at.
     """
+    from torchvision.datasets import MNIST, SVHN
+    from torchvision.datasets.utils import check_integrity
+
     incomplete = folder / "incomplete"
     try:
         for name, md5 in MNIST_FILES.items():
@@ -213,6 +219,8 @@ def _download(split: Split, folder: Path, files: dict[Path, str]) -> None:
 
 def _verify(path: Path, md5: str) -> None:
     """Raise DataError for a file with a wrong checksum, and set it aside so that the next run can replace it."""
+    from torchvision.datasets.utils import check_integrity
+
     if check_integrity(path, md5):
         return
     aside = path.with_name(path.name + ".damaged")

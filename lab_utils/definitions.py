@@ -5,8 +5,12 @@ import linecache
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
+
+from autograder.imports import without_address_grammar
+
+with without_address_grammar():
+    import nbformat
 
 
 class NotebookError(RuntimeError):

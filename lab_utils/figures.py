@@ -19,7 +19,6 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from sklearn.manifold import TSNE
 from torch import Tensor
 
 from autograder.files import write_whole
@@ -313,6 +312,8 @@ def show_tsne(
 
     At most `most` rows of each, spread evenly.
     """
+    from sklearn.manifold import TSNE  # here: it takes a second, and most notebooks draw none
+
     n = min(len(labels), most)
     spread = np.linspace(0, len(labels) - 1, n).astype(int)  # pairs may be sorted by digit
     digits = labels[spread]

@@ -12,9 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from lab_utils.judges import CHUNK, Judges
@@ -143,6 +140,10 @@ def linear_probe(train: Tensor, train_labels: NDArray[np.int64], test: Tensor, t
     `train` and `test` are latent means (N, D); multinomial logistic regression on standardised dimensions (Alain and
     Bengio 2016).
     """
+    from sklearn.linear_model import LogisticRegression  # here: these take a second
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     classifier.fit(train.detach().cpu().numpy(), train_labels)
     return float(classifier.score(test.detach().cpu().numpy(), test_labels))

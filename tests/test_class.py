@@ -335,7 +335,7 @@ def test_a_terminal_of_few_characters_and_a_folder_of_another_user(course, monke
     def refused(*args, **options):
         raise PermissionError(13, "Permission denied", "/course/grades/.lock")
 
-    monkeypatch.setattr("autograder.__main__.filelock.FileLock", refused)
+    monkeypatch.setattr("autograder.classroom.command.filelock.FileLock", refused)
     assert main(["grade", "multiview_vae"]) == 2
     assert "grades/.lock belongs to another user" in capsys.readouterr().err
     assert main(["grade", "multiview_vae", "--student", ""]) == 2
@@ -448,7 +448,8 @@ def test_a_cluster_gives_the_same_and_a_lost_worker_costs_a_retry(course, schedu
 
 def test_a_lost_process_of_this_machine_costs_a_retry(course):
     process = start(course, "--jobs", "2")
-    next(p for p in psutil.Process(process.pid).children() if "spawn_main" in " ".join(p.cmdline())).kill()
+    (server,) = (p for p in psutil.Process(process.pid).children() if "forkserver" in " ".join(p.cmdline()))
+    server.children()[0].kill()
     finished(process, 0)
     expect_all(course)
 

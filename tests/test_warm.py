@@ -162,7 +162,7 @@ import os, sys
 from autograder.confinement.warm import Warm
 from autograder.confinement.child import Plan
 warm = Warm(["json"], {"PATH": os.defpath})
-warm._start()
+warm.start()
 print(warm._process.pid, flush=True)
 os.kill(os.getpid(), 9)
 """
@@ -170,9 +170,9 @@ os.kill(os.getpid(), 9)
 
 def test_the_warm_process_runs_nothing_and_ends_with_the_grader():
     preload = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config().ConfinedProvisioner.preload
-    assert set(PRELOAD) <= set(preload)  # the other tests make do with a part
-    warm = Warm(preload, {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "HOME": "/nonexistent", "MPLCONFIGDIR": "/tmp"})
-    warm._start()
+    env = {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "HOME": "/nonexistent", "MPLCONFIGDIR": "/tmp"}
+    warm = Warm([*preload, *PRELOAD], env)
+    warm.start()
     process = psutil.Process(warm._process.pid)
     try:
         time.sleep(0.2)

@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
-from jupyter_core.paths import jupyter_config_path
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
-from traitlets.config import Config
-from traitlets.config.loader import PyFileConfigLoader
 
 from autograder.assignments import AssignmentError
+from autograder.configuration import FILE, GRADES, Configuration, read_configuration
 from autograder.confinement.layers import Confinement
 from autograder.confinement.provisioner import ConfinedProvisioner
 from autograder.notebooks.release import assignment_of, graded_cells, refuse_unchecked
-
-GRADES = "grades"  # folder of what is published, beside nbgrader's own folders
 
 
 class CourseError(RuntimeError):
@@ -23,24 +19,25 @@ class CourseError(RuntimeError):
 class Course:
     """A folder with an `nbgrader_config.py`, and a released assignment of it.
 
-    `seed` repeats the inputs that an earlier run drew. Raises CourseError if there is nothing to grade here, and
-    ConfinementError if every layer of confinement is required and this machine lacks one.
+    `seed` repeats the inputs that an earlier run drew; `configuration` is that of the folder, if it was read.
+
+    Raises CourseError if there is nothing to grade here, and ConfinementError if every layer of confinement is required
+    and this machine lacks one.
     """
 
     def __init__(
-        self, folder: Path, assignment: str, *, seed: int | None = None, require_confinement: bool = False
+        self,
+        folder: Path,
+        assignment: str,
+        *,
+        seed: int | None = None,
+        require_confinement: bool = False,
+        configuration: Configuration | None = None,
     ) -> None:
-        config_file = folder / "nbgrader_config.py"
-        if not config_file.exists():
-            raise CourseError(f"{config_file} is missing. Run this in the folder of the course.")
-        # The configuration is code, and may name folders relative to its own; the configurations of the
-        # user and of the machine count as they do for nbgrader.
-        places = [*map(Path, reversed(jupyter_config_path())), folder]
-        self.config_files = [place / config_file.name for place in places if (place / config_file.name).exists()]
-        config = Config()
-        for file in self.config_files:
-            config.merge(PyFileConfigLoader(file.name, path=str(file.parent)).load_config())
-        config.CourseDirectory.root = str(folder.resolve())
+        read = configuration or read_configuration(folder)
+        if read is None:
+            raise CourseError(f"{folder / FILE} is missing. Run this in the folder of the course.")
+        config, self.config_files = read
         if seed is not None:
             config.ExecuteOutside.seed = seed
         if require_confinement:

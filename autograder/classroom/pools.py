@@ -6,14 +6,14 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import joblib
 
-from autograder.confinement import child
-from autograder.notebooks.work import environment
+from autograder.confinement.provisioner import use_warm, warm_lines
 
 RETRIES = 2  # of a submission whose worker was lost
 
@@ -44,14 +44,14 @@ def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator
     elif jobs == 1:
         yield None
     else:
-        executor = concurrent.futures.ProcessPoolExecutor(
-            jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_follow, initargs=(os.getpid(),)
-        )
         # More threads than processors wait for each other, most of them at full speed.
-        threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // jobs)))
+        env = {"OMP_NUM_THREADS": str(max(1, cores() // jobs)), **os.environ}
+        context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+        executor = concurrent.futures.ProcessPoolExecutor(
+            jobs, mp_context=context, initializer=_follow, initargs=(env, warm_lines())
+        )
         try:
-            with environment(OMP_NUM_THREADS=threads):
-                yield executor
+            yield executor
         except concurrent.futures.BrokenExecutor:
             message = "a process that executes submissions was lost; what was graded is recorded. Run again"
             raise WorkerLost(f"{message}, with fewer --jobs if memory was short.") from None
@@ -63,13 +63,24 @@ def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator
             executor.shutdown(cancel_futures=True)
 
 
-def _follow(grader: int) -> None:
-    """Make this worker end with the grader, and leave Ctrl-C to it."""
+def _follow(env: dict[str, str], lines: Mapping[Any, Any]) -> None:
+    """Make this worker end with the grader, leave Ctrl-C to it, and use its environment and its warm processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        child.die_with_parent(signal.SIGTERM)
-        if os.getppid() != grader:
-            sys.exit(1)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # it may have been born with Ctrl-C held back
+    threading.Thread(target=_end_with_the_grader, daemon=True).start()
+    os.environ.clear()
+    os.environ.update(env)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(int(env["OMP_NUM_THREADS"]))  # the library read the variable when it was imported
+    use_warm(lines)
+
+
+def _end_with_the_grader() -> None:
+    grader = multiprocessing.parent_process()
+    assert grader is not None
+    grader.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _cluster(scheduler: str, wait: int) -> Iterator[concurrent.futures.Executor]:

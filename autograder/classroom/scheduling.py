@@ -1,8 +1,10 @@
 """Who is graded, and in what order: unchanged submissions are left alone, the others executed and recorded."""
 
 import concurrent.futures
+import importlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.gathering import gather, grade_digest
@@ -60,6 +62,9 @@ def grade_class(
             yield Graded(record(course, student, "", error), fresh=True)
             continue
         if executor is None:
+            for module in course.assignment.imports:  # meanwhile the process that kernels are forked from does so, too
+                with suppress(ImportError):
+                    importlib.import_module(module)
             yield recorded(student, digest, _execute_here(work))
             continue
         waiting[executor.submit(execute, work)] = student, digest

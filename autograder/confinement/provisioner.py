@@ -4,14 +4,17 @@ import atexit
 import functools
 import json
 import os
+import socket
 import subprocess
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Bool, Dict, List, Unicode
+from traitlets.config import Config
 from traitlets.utils.importstring import import_item
 
 from autograder.assignments import installed_assignments
@@ -24,15 +27,37 @@ POSIX = os.name == "posix"
 PACKAGE = Path(__file__).parent.parent
 
 
-@functools.cache
-def _warm(modules: tuple[str, ...], keep: tuple[str, ...]) -> Warm:
-    """One warm process for each list of modules; it ends with this one."""
-    private = scratch.make_private()
-    scratch.make_home(private / "home")
-    warm = Warm(modules, scratch.environment(private / "home", keep))
-    atexit.register(scratch.remove, private)
-    atexit.register(warm.close)
-    return warm
+Preloading = tuple[tuple[str, ...], tuple[str, ...]]  # modules, and environment variables that are kept
+_warm: dict[Preloading, Warm] = {}  # one warm process for each; it ends with this one
+
+
+def _warm_for(what: Preloading, line: socket.socket | None = None) -> Warm:
+    if what not in _warm:
+        modules, keep = what
+        private = scratch.make_private()
+        scratch.make_home(private / "home")
+        _warm[what] = Warm(modules, scratch.environment(private / "home", keep), line)
+        atexit.register(scratch.remove, private)
+        atexit.register(_warm[what].close)
+    return _warm[what]
+
+
+def warm_lines() -> dict[Preloading, socket.socket]:
+    """Return the lines to the warm processes of this process, which others of the grader may use, too."""
+    return {what: warm.line for what, warm in _warm.items() if warm.line}
+
+
+def use_warm(lines: Mapping[Preloading, socket.socket]) -> None:
+    """Fork kernels from the warm processes of another process of the grader."""
+    for what, line in lines.items():
+        _warm_for(what, line)
+
+
+def start_warm(config: Config) -> None:
+    """Start the process that a configuration's kernels are forked from, if they are, so that it imports meanwhile."""
+    provisioner = ConfinedProvisioner(config=config)
+    if provisioner.forks:
+        _warm_for(provisioner.preloading).start()
 
 
 @functools.cache
@@ -74,6 +99,11 @@ class ConfinedProvisioner(LocalProvisioner):
         """Whether kernels are forked from a warm process: only where a fork can be confined like a new process."""
         why = {name: obstacles()[name] if name in self.mechanisms else "switched off" for name in MECHANISMS}
         return bool(self.preload) and LINUX and not why["landlock"] and bool(not why["unshare"] or why["bubblewrap"])
+
+    @property
+    def preloading(self) -> Preloading:
+        """What tells one warm process from another."""
+        return tuple(self.preload), tuple(self.keep)
 
     @property
     def confinement(self) -> Confinement:
@@ -152,7 +182,7 @@ class ConfinedProvisioner(LocalProvisioner):
 
         def start() -> Process:
             if self.forks and kernel[1:3] == ["-m", "ipykernel_launcher"]:
-                return _warm(tuple(self.preload), tuple(self.keep)).fork(plan, kernel[3:], env, str(work), str(output))
+                return _warm_for(self.preloading).fork(plan, kernel[3:], env, str(work), str(output))
             command = walls.command(plan, kernel, str(work))
             with output.open("wb") as log:
                 return subprocess.Popen(

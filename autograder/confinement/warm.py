@@ -70,12 +70,15 @@ class Forked:
 
 
 class Warm:
-    """The grader's end of a warm process. It starts at the first fork, again if it ended, and ends with the grader."""
+    """The grader's end of a warm process. It starts at the first fork, again if it ended, and ends with the grader.
 
-    def __init__(self, modules: Sequence[str], env: Mapping[str, str]) -> None:
+    `line` leads to one that another process of the grader has started: it ends when all of them have.
+    """
+
+    def __init__(self, modules: Sequence[str], env: Mapping[str, str], line: socket.socket | None = None) -> None:
         self._modules, self._env = modules, dict(env)
         self._lock = threading.Lock()
-        self._line: socket.socket | None = None
+        self.line = line
         self._process: subprocess.Popen[bytes] | None = None
 
     def fork(self, plan: Plan, arguments: Sequence[str], env: Mapping[str, str], folder: str, log: str) -> Forked:
@@ -83,25 +86,33 @@ class Warm:
         request = {"plan": asdict(plan), "arguments": list(arguments), "env": dict(env), "folder": folder, "log": log}
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._start()
-            assert self._line is not None
-            socket.send_fds(self._line, [json.dumps(request).encode()], [theirs.fileno()])
+            line = self._start_if_none_runs()
+            socket.send_fds(line, [json.dumps(request).encode()], [theirs.fileno()])
         return Forked(mine)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Let the process import before the first fork."""
+        with self._lock:
+            self._start_if_none_runs()
+
+    def _start_if_none_runs(self) -> socket.socket:
+        # It never says anything on this line, so that there is something to read only at its end.
+        if self.line is not None and not select.select([self.line], [], [], 0)[0]:
+            return self.line
         self.close()
-        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # Frozen modules would make debugpy, which ipykernel imports, complain to the grader's terminal.
             command = [sys.executable, "-Xfrozen_modules=off", "-P", "-m", __name__, *self._modules]
             options: dict[str, Any] = {"cwd": "/", "env": self._env, "start_new_session": True}
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), **options)
+        return self.line
 
     def close(self) -> None:
         """End the warm process, and with it its kernels."""
-        if self._line is not None and self._process is not None:
-            self._line.close()
+        if self.line is not None:
+            self.line.close()
+        if self._process is not None:
             self._process.wait()
 
 
@@ -192,6 +203,8 @@ def _fresh() -> None:
         numpy.random.seed()
     if torch := sys.modules.get("torch"):
         torch.default_generator.seed()
+        if threads := os.environ.get("OMP_NUM_THREADS", ""):
+            torch.set_num_threads(int(threads))  # the library read the variable when it was imported
 
 
 def _kernel(arguments: Sequence[str]) -> None:

@@ -1,0 +1,106 @@
+"""The command `grade`: grade students, print who lost which points, and publish."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import filelock
+from sqlalchemy.exc import OperationalError
+from tqdm import tqdm
+
+from autograder.classroom.course import Course, CourseError
+from autograder.classroom.pools import RETRIES, PoolError, WorkerLost, cores, pool
+from autograder.classroom.publishing import publish
+from autograder.classroom.results import Graded, as_line, as_text, to_json
+from autograder.classroom.scheduling import grade_class
+from autograder.configuration import Configuration
+from autograder.confinement.layers import ConfinementError
+from autograder.files import write_whole
+
+
+def grade(options: argparse.Namespace, configuration: Configuration | None) -> int:
+    """Run the command with its options, and return its exit status; `configuration` is that of the current folder."""
+    try:
+        return _grade(options, configuration)
+    except (CourseError, ConfinementError, PoolError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OperationalError as error:
+        print(f"error: the gradebook cannot be used: {error.orig}. Is another program using it?", file=sys.stderr)
+        return 2
+
+
+def _grade(options: argparse.Namespace, configuration: Configuration | None) -> int:
+    if options.json and not options.json.resolve().parent.is_dir():
+        raise CourseError(f"the folder of {options.json} does not exist")
+    course = Course(
+        Path.cwd(),
+        options.assignment,
+        seed=options.seed,
+        require_confinement=options.require_confinement,
+        configuration=configuration,
+    )
+    everybody = course.students()
+    students = everybody if options.student is None else [options.student]
+    if not students:
+        where = Path(course.coursedir.submitted_directory) / "STUDENT" / options.assignment
+        raise CourseError(f"nobody has handed in anything: there is no folder {where}")
+    jobs = min(options.jobs or cores(), len(students))
+    force = options.force or options.seed is not None
+    with _alone(course):
+        graded = _graded(course, students, jobs, options.scheduler, force=force)
+        found = list(_shown(graded, len(students)))
+        page = publish(course)
+    submissions = sorted((one.submission for one in found), key=lambda submission: submission.student)
+    print("\n".join(as_text(submissions)))
+    kept = sum(not one.fresh for one in found)
+    print(f"\n{len(submissions)} submissions, {kept} of them unchanged since they were graded (--force grades all)")
+    print(course.confinement.summary())
+    print(f"the class on one page: {page}")
+    if options.json:
+        write_whole(options.json, to_json(submissions))
+    if failed := [submission.student for submission in submissions if not submission.digest]:
+        print(f"error: not graded, and tried again by the next run: {', '.join(failed)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _graded(
+    course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool
+) -> Iterator[Graded]:
+    """Yield the students' submissions as they end; a lost process costs a retry."""
+    left = list(students)
+    for last in (*(False,) * RETRIES, True):
+        try:
+            with pool(jobs, scheduler) as executor:
+                for graded in grade_class(course, tuple(left), executor, force=force):
+                    left.remove(graded.submission.student)
+                    yield graded
+            return
+        except WorkerLost:
+            if last:
+                raise
+
+
+@contextlib.contextmanager
+def _alone(course: Course) -> Iterator[None]:
+    """Keep a second run out of the gradebook; raise CourseError if this is the second."""
+    course.published.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(course.published / ".lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise CourseError(f"another run is grading {course.name}; wait until it has ended") from None
+    except PermissionError as error:
+        raise CourseError(f"{error.filename} belongs to another user, and cannot be written") from None
+
+
+def _shown(submissions: Iterator[Graded], number: int) -> Iterator[Graded]:
+    """Show a progress bar, and a line for each student."""
+    with tqdm(total=number, unit="student", disable=not sys.stderr.isatty()) as bar:
+        for graded in submissions:
+            bar.write(as_line(graded), file=sys.stderr)
+            bar.update()
+            yield graded
