@@ -30,6 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--require-confinement", action="store_true", help="grade nothing unless every layer of confinement is active"
     )
     grade.add_argument("--json", metavar="FILE", type=Path, help="also write the results to FILE")
+    watch = commands.add_parser("watch", help="grade what is handed in as it comes, with feedback, until interrupted")
+    watch.add_argument("assignment", help="name of the assignment, as in the folder of its release")
+    watch.add_argument("--jobs", metavar="N", type=_jobs, help="execute N submissions at a time (default: the cores)")
+    watch.add_argument("--every", metavar="SECONDS", type=_seconds, default=2.0, help="between two looks (default: 2)")
+    watch.add_argument(
+        "--require-confinement", action="store_true", help="grade nothing unless every layer of confinement is active"
+    )
+    watch.set_defaults(student=None, seed=None, scheduler=None)
     commands.add_parser("doctor", help="print what this machine offers to keep students' code in, and how to get more")
     schema = commands.add_parser("schema", help="print the JSON Schema of the results that grading writes")
     schema.add_argument("--markdown", action="store_true", help="print tables for people instead")
@@ -50,12 +58,24 @@ def main(arguments: list[str] | None = None) -> int:
         configuration = read_configuration(Path.cwd())
         if configuration and not options.scheduler:
             ahead.start(Path.cwd(), configuration.config, options)
-        from autograder.classroom import command
+        from autograder.classroom import command, watching
 
-        return command.grade(options, configuration)
+        if options.command == "watch":
+            return command.reported(lambda: watching.watch(options))
+        return command.reported(lambda: command.grade(options, configuration))
     except KeyboardInterrupt:
         print("\nstopped; what was graded is recorded, and the next run grades the rest", file=sys.stderr)
         return 130
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 3600")
+    return seconds
 
 
 def _jobs(text: str) -> int:

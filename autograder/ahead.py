@@ -9,6 +9,7 @@ import multiprocessing
 import multiprocessing.forkserver
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from joblib import cpu_count
@@ -22,10 +23,11 @@ EXECUTING = "autograder.notebooks.work"  # the module that executes submissions
 
 
 def start(folder: Path, config: Config, options: argparse.Namespace) -> None:
-    """Start the processes that the command `grade` with these options will need, if it seems to have anything to do."""
+    """Start the processes that a command with these options will need, if it seems to have anything to do."""
     if _has_work(folder, config, options):
         start_warm(config)
-        if options.student is None and (options.jobs or cpu_count()) > 1 and sys.platform == "linux":
+        several = options.command == "grade" and options.student is None and (options.jobs or cpu_count()) > 1
+        if several and sys.platform == "linux":
             found = known_assignments(folder).get(options.assignment)
             _start_workers([EXECUTING, *(found.imports if found else ())])
 
@@ -43,14 +45,15 @@ def _start_workers(modules: list[str]) -> None:
 
 def _has_work(folder: Path, config: Config, options: argparse.Namespace) -> bool:
     """Whether somebody has handed in anything since the last run, as far as the times of files tell."""
-    if options.force or options.seed is not None:
+    if options.command == "watch" or options.force or options.seed is not None:
         return True
     submitted = folder / config.CourseDirectory.get("submitted_directory", "submitted")
     students = [submitted / options.student] if options.student else submitted.glob("*")
-    for work in (student / options.assignment for student in students):
-        known = folder / GRADES / options.assignment / f"{work.parent.name}.json"
-        if work.is_dir() and (not known.exists() or _changed(work) > known.stat().st_mtime):
-            return True
+    with suppress(OSError):  # whoever grades will tell what cannot be read
+        for work in (student / options.assignment for student in students):
+            known = folder / GRADES / options.assignment / f"{work.parent.name}.json"
+            if work.is_dir() and (not known.exists() or _changed(work) > known.stat().st_mtime):
+                return True
     return False
 
 

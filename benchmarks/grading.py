@@ -6,7 +6,9 @@ All grade the same made-up class. Stock nbgrader and, if it is installed, otter-
 kernel, as a course without this grader would. Each has a start of its own (imports, the first kernel), measured with
 two students and shown separately; the rest is divided by the number of the other students. The rounds are interleaved,
 and the ratios are of one run. Processor seconds are the whole machine's: leave it alone meanwhile. `--growth` also
-grades classes of several sizes with two jobs; `--rounds 0` does nothing else. `--docs` keeps what was measured in
+grades classes of several sizes with two jobs; `--rounds 0` does nothing else. What an instructor waits for who
+grades one student, from the command to the first grade, is measured in turns with how long it takes to import PyTorch
+and nbgrader, and with a run in which nothing has changed. `--docs` keeps what was measured in
 docs/grading.json, and writes docs/grading.md and docs/grading.png from that file.
 """
 
@@ -45,7 +47,11 @@ LABELS = {
     "two_jobs": "this grader, two jobs",
     "all_cells": "this grader, one job, also executing what follows the graded cell",
 }
-JSON_KEYS = ("stock", "one_job", "two_jobs", "otter")
+WAITS = {
+    "imports": '`python -c "import torch, nbgrader.api"`',
+    "start": "from the command to the first grade, one student",
+    "unchanged": "a run in which nothing has changed, one student",
+}
 DOCS = ROOT / "docs" / "grading.json"
 PAGE = """# Seconds per submission
 
@@ -194,6 +200,32 @@ def measure(release: Path, students: int, rounds: int) -> dict[str, dict[str, fl
     return rows
 
 
+def waits(release: Path, rounds: int) -> dict[str, float]:
+    """Return seconds, medians over rounds, by the keys of `WAITS`, measured in turns."""
+    config, command = graders()["one_job"]
+    course = make_course(release, release.parent / "one", config, 1)
+    unforced = [word for word in command if word != "--force"]
+    seconds: dict[str, list[float]] = {name: [] for name in WAITS}
+    for _ in range(rounds):
+        seconds["imports"].append(run([sys.executable, "-c", "import torch, nbgrader.api"], course).wall)
+        seconds["start"].append(first_grade(command, course))
+        seconds["unchanged"].append(run(unforced, course).wall)
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def first_grade(command: list[str], course: Path) -> float:
+    """Return the seconds from a command to its first line on stderr, which tells of the first student."""
+    start = time.perf_counter()
+    with subprocess.Popen(command, cwd=course, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        seconds = time.perf_counter() - start
+        rest = process.stderr.read()
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{line}{rest}")
+    return seconds
+
+
 @contextmanager
 def memory() -> Iterator[dict[str, float]]:
     """Watch a child started inside: most MiB of it alone, and with all its descendants, each page counted once."""
@@ -243,8 +275,10 @@ def growth(release: Path, sizes: list[int]) -> list[dict[str, float]]:
     return rows
 
 
-def tables(rows: dict[str, dict[str, float]], grown: list[dict[str, float]]) -> str:
-    """Return the rows as Markdown, with how many times faster than stock each is, and the growth if measured."""
+def tables(
+    rows: dict[str, dict[str, float]], grown: list[dict[str, float]], waited: dict[str, float] | None = None
+) -> str:
+    """Return the rows as Markdown, with how many times faster than stock each is, and what else was measured."""
     lines = []
     if rows:
         lines += [
@@ -255,6 +289,12 @@ def tables(rows: dict[str, dict[str, float]], grown: list[dict[str, float]]) -> 
             numbers = f"{row['wall']:.2f} | {row['cpu']:.2f} | {rows['stock']['wall'] / row['wall']:.1f}"
             lines.append(f"| {LABELS[name]} | {numbers} | {row['start']:.1f} | {row['faults']} |")
         lines += ["", f"Two jobs are {rows['one_job']['wall'] / rows['two_jobs']['wall']:.2f} times as fast as one."]
+    if waited:
+        lines += ["", "| what an instructor waits for | seconds | times the imports |", "| --- | --- | --- |"]
+        lines += [
+            f"| {label} | {waited[name]:.1f} | {waited[name] / waited['imports']:.2f} |"
+            for name, label in WAITS.items()
+        ]
     if grown:
         lines += [
             "",
@@ -304,7 +344,7 @@ def main() -> int:
     parser.add_argument("--students", type=int, default=20, help="size of the class (default: 20)")
     parser.add_argument("--rounds", type=int, default=1, help="how often each grades the class (default: 1)")
     parser.add_argument("--growth", type=int, nargs="*", default=[], help="also grade classes of these sizes")
-    parser.add_argument("--json", type=Path, help="write wall seconds per submission, without the start, to this file")
+    parser.add_argument("--json", type=Path, help="write what was measured, seconds and MiB, to this file")
     parser.add_argument("--docs", action="store_true", help="write what was measured to docs/")
     options = parser.parse_args()
     if options.students <= FEW or options.rounds < 0:
@@ -319,19 +359,22 @@ def main() -> int:
             release = make_release(Path(name) / "release")
         if options.rounds:
             how = f"--students {options.students} --rounds {options.rounds}"
-            kept.update(rows=measure(release, options.students, options.rounds), how=how, machine=machine)
+            kept.update(waits=waits(release, max(3, options.rounds)), how=how, machine=machine)
+            kept.update(rows=measure(release, options.students, options.rounds))
+            kept.update(memory_mib=growth(release, [options.students])[0]["mib_all"])
         if options.json and options.rounds:
-            walls = {name: kept["rows"][name]["wall"] if name in kept["rows"] else None for name in JSON_KEYS}
-            options.json.write_text(json.dumps(walls, indent=1) + "\n")
+            found = {name: kept["rows"][name]["wall"] if name in kept["rows"] else None for name in LABELS}
+            found |= kept["waits"] | {"start_stock": kept["rows"]["stock"]["start"], "memory_mib": kept["memory_mib"]}
+            options.json.write_text(json.dumps(found, indent=1) + "\n")
         if options.growth:
             kept["growth"] = growth(release, options.growth)
-    print(f"\n{tables(kept['rows'], kept['growth'])}")
+    print(f"\n{tables(kept['rows'], kept['growth'], kept.get('waits'))}")
     if not find_spec("otter"):
         print("otter-grader: not measured, it is not installed")
     if options.docs:
         write_whole(DOCS, (json.dumps(kept, indent=1) + "\n").encode())
         if kept["rows"]:
-            text = tables(kept["rows"], kept["growth"])
+            text = tables(kept["rows"], kept["growth"], kept.get("waits"))
             page = PAGE.format(
                 how=kept["how"], pause=PAUSE, machine=kept["machine"], otter=OTTER["otter" in kept["rows"]], tables=text
             )

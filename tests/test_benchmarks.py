@@ -21,7 +21,8 @@ def test_the_page_says_how_many_times_faster(tmp_path):
         "two_jobs": {"wall": 1.5, "cpu": 3.0, "start": 16.0, "faults": 0},
     }
     grown = [{"students": n, "seconds": 2.0 * n, "mib": 800.0, "mib_all": 2000.0, "faults": 0} for n in (10, 100)]
-    text = grading.tables(rows, grown)
+    text = grading.tables(rows, grown, {"imports": 5.0, "start": 9.0, "unchanged": 2.0})
+    assert "| from the command to the first grade, one student | 9.0 | 1.80 |" in text
     assert "| this grader, two jobs | 1.50 | 3.00 | 20.0 | 16.0 | 0 |" in text
     assert "Two jobs are 2.00 times as fast as one." in text
     assert "| 100 | 200 | 800 | 2000 | 0 |" in text

@@ -87,6 +87,13 @@ def wait_for_port(address, seconds=30):
             time.sleep(0.1)
 
 
+def wait_until(true, seconds=60):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def run(course, *options):
     command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", *options]
     return subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
@@ -191,6 +198,42 @@ def test_a_second_run_waits_for_nobody_and_harms_nobody(course):
     assert result.returncode == 2
     assert "another run is grading multiview_vae" in result.stderr
     assert not (course / "autograded").exists()
+
+
+def test_what_arrives_is_graded_as_it_comes_and_feedback_is_written_for_who_changed(course, tmp_path):
+    """And an odd folder stops nothing."""
+    submitted, later = course / "submitted", tmp_path / "later"
+    submitted.rename(later)
+    shutil.copytree(later / "b_textbook", submitted / "b_textbook")
+    command = [sys.executable, "-m", "autograder", "watch", "multiview_vae", "--every", "0.2"]
+    process = subprocess.Popen(command, cwd=course, stderr=subprocess.PIPE, text=True)
+    assert "waiting for" in process.stderr.readline()
+    assert process.stderr.readline().split()[:2] == ["b_textbook", "14/42"]
+    shutil.copytree(later / "f_right", submitted / "f_right")
+    assert process.stderr.readline().split()[:2] == ["f_right", "15/42"]
+    pages = [course / "feedback" / s / "multiview_vae" / f"{NAME}.html" for s in ("b_textbook", "f_right")]
+    page = course / "grades" / "multiview_vae" / "index.html"
+    wait_until(lambda: pages[1].exists() and "f_right" in page.read_text())
+    before = [page.stat().st_mtime_ns for page in pages]
+    (submitted / "a*b" / "multiview_vae").mkdir(parents=True)
+    assert "rename these students' folders" in process.stderr.readline()
+    assert process.stderr.readline() == "still waiting\n"
+    shutil.rmtree(submitted / "a*b")
+    with (course / "nbgrader_config.py").open("a") as half:
+        half.write("\nc.Execute.")
+    assert "SyntaxError" in process.stderr.readline()
+    assert process.stderr.readline() == "still waiting\n"
+    shutil.copy(ROOT / "nbgrader_config.py", course)
+    worse = later / "c_averages" / "multiview_vae" / f"{NAME}.ipynb"
+    shutil.copy(worse, submitted / "b_textbook" / "multiview_vae")
+    assert process.stderr.readline().split()[:2] == ["b_textbook", "5/42"]
+    wait_until(lambda: pages[0].exists() and pages[0].stat().st_mtime_ns != before[0])
+    assert pages[1].stat().st_mtime_ns == before[1]
+    children = family(process.pid)
+    process.terminate()
+    assert "ended; what was graded is recorded" in finished(process, 0)
+    assert children
+    assert gone(children)
 
 
 def test_where_nobody_can_be_executed_the_run_is_given_up(course, monkeypatch):
@@ -489,6 +532,12 @@ def test_a_gradebook_that_another_program_holds_is_named(course, monkeypatch, ca
     assert main(["grade", "multiview_vae", "--student", "f_right"]) == 0
 
 
+def threads_of_pytorch():
+    import torch
+
+    return torch.get_num_threads()
+
+
 @pytest.mark.parametrize(("given", "threads"), [(None, str(max(1, cores() // 2))), ("3", "3")])
 def test_each_job_has_its_share_of_the_processors(monkeypatch, given, threads):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -496,6 +545,7 @@ def test_each_job_has_its_share_of_the_processors(monkeypatch, given, threads):
         monkeypatch.setenv("OMP_NUM_THREADS", given)
     with pool(2) as executor:
         assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == threads
+        assert executor.submit(threads_of_pytorch).result() == int(threads)
     assert os.environ.get("OMP_NUM_THREADS") == given
 
 

@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import filelock
@@ -20,10 +20,10 @@ from autograder.confinement.layers import ConfinementError
 from autograder.files import write_whole
 
 
-def grade(options: argparse.Namespace, configuration: Configuration | None) -> int:
-    """Run the command with its options, and return its exit status; `configuration` is that of the current folder."""
+def reported(run: Callable[[], int]) -> int:
+    """Run a command and return its exit status; what prevents it is told in a line, and the status is 2."""
     try:
-        return _grade(options, configuration)
+        return run()
     except (CourseError, ConfinementError, PoolError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -32,16 +32,22 @@ def grade(options: argparse.Namespace, configuration: Configuration | None) -> i
         return 2
 
 
-def _grade(options: argparse.Namespace, configuration: Configuration | None) -> int:
-    if options.json and not options.json.resolve().parent.is_dir():
-        raise CourseError(f"the folder of {options.json} does not exist")
-    course = Course(
+def prepared(options: argparse.Namespace, configuration: Configuration | None) -> Course:
+    """Return the course in the current folder, as the options of a command want it."""
+    return Course(
         Path.cwd(),
         options.assignment,
         seed=options.seed,
         require_confinement=options.require_confinement,
         configuration=configuration,
     )
+
+
+def grade(options: argparse.Namespace, configuration: Configuration | None) -> int:
+    """Run the command with its options, and return its exit status; `configuration` is that of the current folder."""
+    if options.json and not options.json.resolve().parent.is_dir():
+        raise CourseError(f"the folder of {options.json} does not exist")
+    course = prepared(options, configuration)
     everybody = course.students()
     students = everybody if options.student is None else [options.student]
     if not students:
@@ -49,9 +55,9 @@ def _grade(options: argparse.Namespace, configuration: Configuration | None) -> 
         raise CourseError(f"nobody has handed in anything: there is no folder {where}")
     jobs = min(options.jobs or cores(), len(students))
     force = options.force or options.seed is not None
-    with _alone(course):
-        graded = _graded(course, students, jobs, options.scheduler, force=force)
-        found = list(_shown(graded, len(students)))
+    with alone(course):
+        graded = graded_by(course, students, jobs, options.scheduler, force=force)
+        found = list(shown(graded, len(students)))
         page = publish(course)
     submissions = sorted((one.submission for one in found), key=lambda submission: submission.student)
     print("\n".join(as_text(submissions)))
@@ -67,7 +73,7 @@ def _grade(options: argparse.Namespace, configuration: Configuration | None) -> 
     return 0
 
 
-def _graded(
+def graded_by(
     course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool
 ) -> Iterator[Graded]:
     """Yield the students' submissions as they end; a lost process costs a retry."""
@@ -85,7 +91,7 @@ def _graded(
 
 
 @contextlib.contextmanager
-def _alone(course: Course) -> Iterator[None]:
+def alone(course: Course) -> Iterator[None]:
     """Keep a second run out of the gradebook; raise CourseError if this is the second."""
     course.published.mkdir(parents=True, exist_ok=True)
     try:
@@ -97,7 +103,7 @@ def _alone(course: Course) -> Iterator[None]:
         raise CourseError(f"{error.filename} belongs to another user, and cannot be written") from None
 
 
-def _shown(submissions: Iterator[Graded], number: int) -> Iterator[Graded]:
+def shown(submissions: Iterator[Graded], number: int) -> Iterator[Graded]:
     """Show a progress bar, and a line for each student."""
     with tqdm(total=number, unit="student", disable=not sys.stderr.isatty()) as bar:
         for graded in submissions:

@@ -14,6 +14,7 @@ from typing import Any
 import joblib
 
 from autograder.confinement.provisioner import use_warm, warm_lines
+from autograder.confinement.warm import use_threads
 
 RETRIES = 2  # of a submission whose worker was lost
 
@@ -71,8 +72,7 @@ def _follow(env: dict[str, str], lines: Mapping[Any, Any]) -> None:
     threading.Thread(target=_end_with_the_grader, daemon=True).start()
     os.environ.clear()
     os.environ.update(env)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(int(env["OMP_NUM_THREADS"]))  # the library read the variable when it was imported
+    use_threads()
     use_warm(lines)
 
 
@@ -93,7 +93,7 @@ def _cluster(scheduler: str, wait: int) -> Iterator[concurrent.futures.Executor]
     except (OSError, ValueError, TimeoutError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PoolError(f"no Dask scheduler answers at {scheduler}: {reason}") from None
-    for name in ("distributed.client", "distributed.batched"):
+    for name in ("distributed.client", "distributed.batched", "distributed.core", "tornado.application", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # our own messages say it in a line
     with client:
         try:

@@ -6,10 +6,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
+from nbgrader.converters import GenerateFeedback
+from traitlets.config import Config
 
 from autograder.classroom.course import Course
 from autograder.classroom.page import class_page
-from autograder.classroom.recording import stored
+from autograder.classroom.recording import cause_of, run_nbgrader, stored
 from autograder.classroom.results import Submission, as_csv, as_gradescope, from_json
 from autograder.files import write_whole
 
@@ -37,6 +39,12 @@ def publish(course: Course) -> Path:
     points = {cell.name: cell.points for cell in course.cells}
     write_whole(page, class_page(course.name, points, known, ungraded, _pending(course), feedback))
     return page
+
+
+def give_feedback(course: Course, student: str) -> str:
+    """Let nbgrader write the feedback pages of a student; return why it could not, or nothing."""
+    result = run_nbgrader(course, GenerateFeedback(coursedir=course.coursedir, config=Config(course.config)), student)
+    return "" if result["success"] else cause_of(result)
 
 
 def _kept(course: Course, student: str) -> Submission | None:

@@ -14,6 +14,7 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.api import MissingEntry
 from nbgrader.converters import Autograde
+from nbgrader.converters.base import BaseConverter
 from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import capture_log, temp_attrs
 from sqlalchemy.exc import SAWarning
@@ -84,11 +85,16 @@ def stored(course: Course, student: str) -> Path:
 
 
 def _autograde(course: Course, student: str, executed: Executed | Exception) -> dict[str, Any]:
-    """Run nbgrader's autograde on one student, with the executed notebooks; return what its log and errors say."""
+    """Run nbgrader's autograde on one student, with the executed notebooks."""
     converter = Autograde(coursedir=course.coursedir, config=Config(course.config))
     converter.autograde_preprocessors = [
         Replay(executed) if _executes(step) else step for step in converter.autograde_preprocessors
     ]
+    return run_nbgrader(course, converter, student)
+
+
+def run_nbgrader(course: Course, converter: BaseConverter, student: str) -> dict[str, Any]:
+    """Run a step of nbgrader's on one student, whatever it did before; return what its log and errors say."""
     converter.force = True
     converter.log = logging.getLogger(f"{__name__}.nbgrader")  # it comes back with the result
     converter.log.setLevel(logging.INFO)
@@ -114,7 +120,7 @@ def _outcome(
         return Outcome(cell.name, "missing", points, cell.points, problem=problem)
     report = executed.reports.get(cell.name) if isinstance(executed, Executed) and result["success"] else None
     if report is None:
-        problem = f"nbgrader stopped at this submission: {_cause(result)}"
+        problem = f"nbgrader stopped at this submission: {cause_of(result)}"
         return Outcome(cell.name, "error", points, cell.points, problem=problem)
     return Outcome.of(report, points, cell.points)
 
@@ -142,7 +148,7 @@ def _notebooks(course: Course, student: str) -> list[Path]:
     return list(course.submitted(student).glob("*.ipynb"))
 
 
-def _cause(result: dict[str, Any]) -> str:
+def cause_of(result: dict[str, Any]) -> str:
     """Return the exception behind a failed run of nbgrader; nbgrader wraps it in exceptions of its own."""
     lines = [line.strip() for line in f"{result.get('log') or ''}\n{result.get('error') or ''}".splitlines()]
     causes = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Entry|Warning)\b", line)]

@@ -203,8 +203,14 @@ def _fresh() -> None:
         numpy.random.seed()
     if torch := sys.modules.get("torch"):
         torch.default_generator.seed()
-        if threads := os.environ.get("OMP_NUM_THREADS", ""):
-            torch.set_num_threads(int(threads))  # the library read the variable when it was imported
+    use_threads()
+
+
+def use_threads() -> None:
+    """Let PyTorch use as many threads as `OMP_NUM_THREADS` says; it read that when it was imported, and so not now."""
+    threads, torch = os.environ.get("OMP_NUM_THREADS", ""), sys.modules.get("torch")
+    if torch and threads.isdecimal() and int(threads) > 0:
+        torch.set_num_threads(int(threads))
 
 
 def _kernel(arguments: Sequence[str]) -> None:

@@ -1,0 +1,84 @@
+"""The command `watch`: grade what is handed in as soon as it lies still, for as long as the command runs."""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from autograder.classroom.command import alone, graded_by, prepared, shown
+from autograder.classroom.course import Course, CourseError
+from autograder.classroom.pools import cores
+from autograder.classroom.publishing import give_feedback, publish
+from autograder.confinement.layers import ConfinementError
+
+Files = tuple[tuple[str, int, int], ...]  # of a student: path, time of the last change, bytes
+
+
+def watch(options: argparse.Namespace) -> int:
+    """Run the command with its options until it is interrupted or terminated, and return its exit status."""
+    course = prepared(options, None)
+    print(f"waiting for {course.submitted('STUDENT')}; Ctrl-C ends this", file=sys.stderr)
+    looked: dict[str, Files] = {}  # at the last look
+    known: dict[str, Files] = {}  # when they were graded
+    said = ""
+    with _terminated_like_interrupted(), suppress(KeyboardInterrupt):
+        while True:
+            problem = ""
+            try:
+                course = prepared(options, None)  # configuration and release may have changed
+                now = {student: _files(course.submitted(student)) for student in course.students()}
+                # What has just changed may still be on its way: it is graded when two looks find the same.
+                arrived = [s for s, files in now.items() if files != known.get(s) and files == looked.get(s)]
+                looked = now
+                if arrived:
+                    _grade(course, arrived, options)
+                    known |= {student: now[student] for student in arrived}
+            except ConfinementError:
+                raise
+            except Exception as error:  # a gradebook that is locked, a configuration half written: it may pass
+                problem = f"error: {error}" if isinstance(error, CourseError) else f"{type(error).__name__}: {error}"
+            if problem and problem != said:
+                print(f"{problem}\nstill waiting", file=sys.stderr)
+            said = problem
+            time.sleep(options.every)
+    print("\nended; what was graded is recorded", file=sys.stderr)
+    return 0
+
+
+def _grade(course: Course, students: list[str], options: argparse.Namespace) -> None:
+    """Grade these students, give feedback to those whose work has changed, and publish."""
+    jobs = min(options.jobs or cores(), len(students))
+    with alone(course):
+        for one in shown(graded_by(course, students, jobs, None, force=False), len(students)):
+            student = one.submission.student
+            if one.fresh and (problem := give_feedback(course, student)):
+                print(f"{student}: no feedback page was written: {problem}", file=sys.stderr)
+        publish(course)
+
+
+def _files(folder: Path) -> Files:
+    """Return what a look at a folder tells of its files."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        with suppress(OSError):  # it has just been removed
+            status = path.lstat()
+            found.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM, which services are sent, end the block as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
