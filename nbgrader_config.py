@@ -14,6 +14,7 @@ c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.cache.drawn_data"}
 # What the notebooks import is imported once, by the process that kernels are forked from.
 c.ConfinedProvisioner.preload += [
     *("torch", "numpy", "pandas", "matplotlib.pyplot"),
+    "torch.fx.experimental.symbolic_shapes",  # PyTorch itself imports it when it takes a gradient for the first time
     *(f"lab_utils.{name}" for name in ("batches", "definitions", "figures", "judges", "metrics", "training")),
 ]
 # True: no submission is run unless every layer that keeps students' code in is active (see `autograder doctor`).
