@@ -344,6 +344,8 @@ def test_the_solutions_validate(course):
         (["grade", "multivew_vae"], "no assignment is called 'multivew_vae' (released: cross_view, multiview_vae)"),
         (["grade", "multiview_vae", "--student", "nobody"], "nobody has no folder"),
         (["grade", "multiview_vae", "--json", "no/such/folder/file.json"], "the folder of no/such/folder/file.json"),
+        (["watch", "multivew_vae"], "no assignment is called 'multivew_vae' (released: cross_view, multiview_vae)"),
+        (["watch", "multiview_vae", "--every", "often"], "'often' is not a number of seconds from 0.1 to 3600"),
     ],
 )
 def test_mistyped_arguments_are_named(course, arguments, message):
