@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,8 +25,8 @@ def watch(options: argparse.Namespace) -> int:
     looked: dict[str, Files] = {}  # at the last look
     known: dict[str, Files] = {}  # when they were graded
     said = ""
-    with _terminated_like_interrupted(), suppress(KeyboardInterrupt):
-        while True:
+    with _until_stopped() as stopped, suppress(KeyboardInterrupt):
+        while not stopped.is_set():
             problem = ""
             try:
                 course = prepared(options, None)  # configuration and release may have changed
@@ -44,7 +44,7 @@ def watch(options: argparse.Namespace) -> int:
             if problem and problem != said:
                 print(f"{problem}\nstill waiting", file=sys.stderr)
             said = problem
-            time.sleep(options.every)
+            stopped.wait(options.every)
     print("\nended; what was graded is recorded", file=sys.stderr)
     return 0
 
@@ -71,14 +71,20 @@ def _files(folder: Path) -> Files:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM, which services are sent, end the block as Ctrl-C does."""
+def _until_stopped() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C sets, and SIGTERM, which services are sent; both also interrupt what is under way.
+
+    The interrupt alone may be lost: Python drops one that is raised while an object is being deleted.
+    """
+    stopped = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        stopped.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stopped
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
