@@ -1,4 +1,4 @@
-"""The command line: `autograder grade ASSIGNMENT`, or `python -m autograder grade ASSIGNMENT`."""
+"""The command line: `autograder grade ASSIGNMENT`, `watch` and others, or `python -m autograder grade ASSIGNMENT`."""
 
 import argparse
 import io
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "doctor":
         print("\n".join(Confinement().advice()))
         return 0
-    # Imported here: both import what takes seconds, and what can be imported beside it starts first.
+    # The imports below take seconds: only the commands that need them wait, and what can run beside them starts first.
     if options.command == "schema":
         from autograder.classroom.results import json_schema, schema_page
 
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         from autograder.classroom import command, watching
 
         if options.command == "watch":
-            return command.reported(lambda: watching.watch(options))
+            return command.reported(lambda: watching.watch(options, configuration))
         return command.reported(lambda: command.grade(options, configuration))
     except KeyboardInterrupt:
         print("\nstopped; what was graded is recorded, and the next run grades the rest", file=sys.stderr)

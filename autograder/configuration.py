@@ -12,7 +12,7 @@ from jupyter_core.paths import jupyter_config_path
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-FILE = "nbgrader_config.py"
+CONFIG_FILE = "nbgrader_config.py"
 GRADES = "grades"  # folder of what is published, beside nbgrader's own folders
 NO_CHECKS = "skip-execution"  # the tag that makes nbclient skip a cell
 
@@ -30,10 +30,10 @@ def read_configuration(folder: Path) -> Configuration | None:
     The files are code, and may name folders relative to their own. Those of the user and of the machine count as they
     do for nbgrader, and that of the course more.
     """
-    if not (folder / FILE).exists():
+    if not (folder / CONFIG_FILE).exists():
         return None
     places = [*map(Path, reversed(jupyter_config_path())), folder]
-    files = tuple(place / FILE for place in places if (place / FILE).exists())
+    files = tuple(path for path in (place / CONFIG_FILE for place in places) if path.exists())
     config = Config()
     for file in files:
         config.merge(PyFileConfigLoader(file.name, path=str(file.parent)).load_config())

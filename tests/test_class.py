@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -207,6 +208,8 @@ def test_what_arrives_is_graded_as_it_comes_and_feedback_is_written_for_who_chan
     shutil.copytree(later / "b_textbook", submitted / "b_textbook")
     command = [sys.executable, "-m", "autograder", "watch", "multiview_vae", "--every", "0.2"]
     process = subprocess.Popen(command, cwd=course, stderr=subprocess.PIPE, text=True)
+    limit = threading.Timer(300, process.kill)  # no line would come any more, and the test would wait for one
+    limit.start()
     assert "waiting for" in process.stderr.readline()
     assert process.stderr.readline().split()[:2] == ["b_textbook", "14/42"]
     shutil.copytree(later / "f_right", submitted / "f_right")
@@ -232,6 +235,7 @@ def test_what_arrives_is_graded_as_it_comes_and_feedback_is_written_for_who_chan
     children = family(process.pid)
     process.terminate()
     assert "ended; what was graded is recorded" in finished(process, 0)
+    limit.cancel()
     assert children
     assert gone(children)
 

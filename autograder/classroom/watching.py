@@ -13,14 +13,18 @@ from autograder.classroom.command import alone, graded_by, prepared, shown
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.pools import cores
 from autograder.classroom.publishing import give_feedback, publish
+from autograder.configuration import Configuration
 from autograder.confinement.layers import ConfinementError
 
 Files = tuple[tuple[str, int, int], ...]  # of a student: path, time of the last change, bytes
 
 
-def watch(options: argparse.Namespace) -> int:
-    """Run the command with its options until it is interrupted or terminated, and return its exit status."""
-    course = prepared(options, None)
+def watch(options: argparse.Namespace, configuration: Configuration | None) -> int:
+    """Run the command with its options until it is interrupted or terminated, and return its exit status.
+
+    `configuration` is that of the current folder as it is now; it is read again at each look.
+    """
+    course = prepared(options, configuration)
     print(f"waiting for {course.submitted('STUDENT')}; Ctrl-C ends this", file=sys.stderr)
     looked: dict[str, Files] = {}  # at the last look
     known: dict[str, Files] = {}  # when they were graded
