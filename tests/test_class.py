@@ -251,6 +251,43 @@ def test_where_nobody_can_be_executed_the_run_is_given_up(course, monkeypatch):
     assert [one.submission.student for one in graded] == sorted(POINTS)[:2]
 
 
+def test_three_that_cannot_be_executed_stop_nobody_either(course, monkeypatch):
+    """The release can be: so it is those three."""
+
+    def broken(work, execute=autograder.classroom.scheduling.execute):
+        if any(sign in work.notebooks[NAME] for sign in ("precision1, precision2 = 1", "os._exit", "while True:")):
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return execute(work)
+
+    monkeypatch.setattr("autograder.classroom.scheduling.execute", broken)
+    students = ["d_loops", "e_exits", "b_textbook", "f_right"]
+    graded = [one.submission for one in grade_class(Course(course, "multiview_vae"), students)]
+    assert [bool(submission.digest) for submission in graded] == [False, False, False, True]
+    assert graded[-1].points == 15
+
+
+ODD_DATES = ("sometime on Monday", "9" * 5_000_000, "2026-13-45 99:99", "\x1b]0;title\x07")
+
+
+def test_a_timestamp_that_is_no_date_costs_nobody_anything(course):
+    students = ["a_right", "b_textbook", "c_averages", "f_right"]
+    for student, text in zip(students, ODD_DATES, strict=True):
+        (course / "submitted" / student / "multiview_vae" / "timestamp.txt").write_text(text)
+    graded = [one.submission for one in grade_class(Course(course, "multiview_vae"), students)]
+    assert {submission.student: submission.points for submission in graded} == {name: POINTS[name] for name in students}
+    reasons = [reason for submission in graded for outcome in submission.outcomes for reason in outcome.reasons]
+    assert any("timestamp.txt is no date ('sometime on Monday'), so that nobody knows when" in r for r in reasons)
+    assert any("timestamp.txt is longer than a date" in reason for reason in reasons)
+    assert "\x1b" not in str(reasons)
+    # nbgrader's own door, and its feedback, over what is there.
+    for student in students[:2]:
+        assert "timestamp" in nbgrader(course, "autograde", "multiview_vae", "--student", student, "--force")
+        for force in ((), (), ("--force",)):
+            nbgrader(course, "generate_feedback", "multiview_vae", "--student", student, *force)
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        assert [gradebook.find_submission("multiview_vae", student).score for student in students[:2]] == [15, 14]
+
+
 def test_one_that_cannot_be_executed_stops_nobody_and_is_told(course, monkeypatch, capsys):
     def broken(work, execute=autograder.classroom.scheduling.execute):
         if "os._exit" in work.notebooks[NAME]:

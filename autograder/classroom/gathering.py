@@ -34,6 +34,17 @@ def gather(course: Course, student: str) -> Work:
             if stat.S_ISREG(status.st_mode) and status.st_size <= min(limits.file_size, room) and name not in files:
                 files[name] = path.read_bytes()
                 room -= status.st_size
+    return _work(course, notebooks, files)
+
+
+def work_of_release(course: Course) -> Work:
+    """Return the release as a submission: what can be executed wherever anything can."""
+    names = release_notebooks(course.coursedir, course.name)
+    releases = {name: nbformat.writes(release_of(course.coursedir, course.name, name)) for name in names}
+    return _work(course, releases, {})
+
+
+def _work(course: Course, notebooks: dict[str, str], files: dict[str, bytes]) -> Work:
     # Callables of the configuration are for nbgrader's own commands.
     config = {
         section: {key: value for key, value in course.config[section].items() if not callable(value)}

@@ -2,18 +2,20 @@
 
 import concurrent.futures
 import importlib
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from autograder.classroom.course import Course, CourseError
-from autograder.classroom.gathering import gather, grade_digest
+from autograder.classroom.gathering import gather, grade_digest, work_of_release
 from autograder.classroom.recording import record, unchanged
 from autograder.classroom.results import Graded, Submission
 from autograder.confinement.layers import ConfinementError
 from autograder.notebooks.work import Executed, Work, execute
 
-MOST_IN_VAIN = 3  # failed submissions after which the run is given up, if no other could be graded
+MOST_IN_VAIN = 3  # failed submissions after which is asked whether it is they who are at fault
 MOST_WAITING = 64  # submissions that wait in an executor at the same time, at most
 
 _Waiting = dict["concurrent.futures.Future[Executed]", tuple[str, str]]  # -> student, digest
@@ -44,10 +46,7 @@ def grade_class(
     def recorded(student: str, digest: str, executed: Executed | Exception) -> Graded:
         submission = record(course, student, digest, executed)
         tried[not submission.digest] += 1
-        if tried[True] == MOST_IN_VAIN and not tried[False]:  # which is hardly the students' doing
-            why = submission.outcomes[-1].problem
-            if isinstance(executed, Exception):
-                why = f"{type(executed).__name__}: {executed}"
+        if tried[True] == MOST_IN_VAIN and not tried[False] and (why := _fault(course, executor)):
             raise CourseError(f"none of the first {MOST_IN_VAIN} submissions could be graded ({why}).")
         return Graded(submission, fresh=True)
 
@@ -73,6 +72,24 @@ def grade_class(
             yield recorded(*_first_of(waiting))
     while waiting:
         yield recorded(*_first_of(waiting))
+
+
+def _fault(course: Course, executor: concurrent.futures.Executor | None) -> str:
+    """Return what keeps every submission from being graded, or "": then the release itself can be, and be recorded."""
+    work = work_of_release(course)
+    autograded = Path(course.coursedir.format_path(course.coursedir.autograded_directory, ".", "."))
+    try:
+        executed = executor.submit(execute, work).result() if executor else _execute_here(work)
+        if isinstance(executed, Exception):
+            raise executed
+        autograded.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=autograded) as file:
+            file.write(bytes(1 << 20))
+    except ConfinementError:
+        raise
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _first_of(waiting: _Waiting) -> tuple[str, str, Executed | Exception]:

@@ -1,6 +1,7 @@
 """How nbgrader reads notebooks: one exporter refuses a faulty release, one repairs what a student handed in."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from autograder.notebooks.release import (
     refuse_unchecked,
     release_of,
 )
-from autograder.notebooks.repair import graded_form, put_aside
+from autograder.notebooks.repair import LEFT_OUT, TIMESTAMP, graded_form, handed_in, put_aside
 
 
 class _CarefulExporter(NotebookExporter):
@@ -64,13 +65,23 @@ class SubmissionExporter(_CarefulExporter):
 
     Name it as `c.Autograde.exporter_class`. Before a submission is touched, its automatic scores are set to 0 (where a
     later step fails, nbgrader leaves the old ones), and links and devices are put aside (nbgrader would copy what
-    they point to).
+    they point to). A timestamp that is no date counts as none.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self._converter.pre_convert_hook is None:
             self._converter.pre_convert_hook = self._prepare
+
+        self._converter.coursedir.get_existing_timestamp = self._handed_in
+
+    def _handed_in(self, folder: str) -> datetime | None:
+        """Take the place of nbgrader's own, which fails at what is no date, and reads a file of any size."""
+        try:
+            return handed_in(Path(folder))
+        except ValueError as error:
+            self._converter.log.warning("%s: %s", folder, error)
+            return None
 
     def _refuse(self, coursedir: CourseDirectory, assignment: str, stock: bool) -> None:
         if not self._converter.config.Execute.get("enabled", True):
@@ -91,6 +102,9 @@ class SubmissionExporter(_CarefulExporter):
         coursedir, names = self._converter.coursedir, resources["nbgrader"]
         release = release_of(coursedir, names["assignment"], names["notebook"])
         notebook = graded_form(Path(filename), release)
+        copied = Path(self._converter._format_dest(names["assignment"], names["student"])) / TIMESTAMP
+        if copied.exists() and self._handed_in(str(copied.parent)) is None:
+            copied.rename(copied.with_name(TIMESTAMP + LEFT_OUT))  # nbgrader's feedback would fail at it
         resources["metadata"] = {"name": names["notebook"], "path": str(Path(filename).parent)}
         return self.from_notebook_node(notebook, resources, **kw)  # type: ignore[no-untyped-call, no-any-return]
 

@@ -7,15 +7,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+from nbgrader.utils import parse_utc
 
 STATE = "autograder"  # key in the metadata of a notebook between its repair and its execution
 LEFT_OUT = ".not-graded"  # suffix of what is neither a file nor a folder; nbgrader's configuration ignores it
 MOST_BYTES = 20 << 20  # of a notebook that is read here; a larger one is stripped of its outputs elsewhere
+TIMESTAMP = "timestamp.txt"  # in which nbgrader's exchange keeps when a submission was handed in
+_MOST_TIMESTAMP = 100
 _MOST_CELLS = 2000
 _TYPES = ("code", "markdown", "raw")
 
@@ -36,6 +40,26 @@ def put_aside(folder: Path) -> None:
                 path.rename(path.with_name(path.name + LEFT_OUT))
 
 
+def handed_in(folder: Path) -> datetime | None:
+    """Return when a submission was handed in, in UTC, as its timestamp.txt says; None if there is none, or it is empty.
+
+    Raises ValueError for what is no date; no more of the file is read than a date has.
+    """
+    path = folder / TIMESTAMP
+    if path.is_symlink() or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        content = file.read(_MOST_TIMESTAMP + 1)
+    if len(content) > _MOST_TIMESTAMP:
+        raise ValueError(f"{TIMESTAMP} is longer than a date")
+    text = content.decode(errors="replace").strip()
+    try:
+        date: datetime | None = parse_utc(text) if text else None
+    except (ValueError, OverflowError, TypeError) as error:
+        raise ValueError(f"{TIMESTAMP} is no date ({text!a})") from error
+    return date
+
+
 def graded_form(path: Path, release: NotebookNode) -> NotebookNode:
     """Return the notebook to grade, with what was found in its metadata under `STATE`.
 
@@ -44,6 +68,10 @@ def graded_form(path: Path, release: NotebookNode) -> NotebookNode:
     try:
         cells, found = read(path)
         notebook, repairs = repair(cells, release)
+        try:
+            handed_in(path.parent)
+        except ValueError as error:
+            found.append(f"{error}, so that nobody knows when this was handed in; it was graded without.")
     except Unreadable as error:
         notebook = copy.deepcopy(release)
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f"**Not graded:** {error}"))
