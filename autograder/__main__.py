@@ -3,11 +3,12 @@
 import argparse
 import io
 import json
+import signal
 import sys
 from pathlib import Path
 
 from autograder import ahead
-from autograder.configuration import read_configuration
+from autograder.configuration import ConfigurationError, read_configuration
 from autograder.confinement.layers import Confinement
 
 
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(schema_page() if options.markdown else json.dumps(json_schema(), indent=1))
         return 0
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a service ends it like Ctrl-C
     try:
         configuration = read_configuration(Path.cwd())
         if configuration and not options.scheduler:
@@ -63,9 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "watch":
             return command.reported(lambda: watching.watch(options, configuration))
         return command.reported(lambda: command.grade(options, configuration))
+    except ConfigurationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nstopped; what was graded is recorded, and the next run grades the rest", file=sys.stderr)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _seconds(text: str) -> float:

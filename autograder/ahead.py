@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from joblib import cpu_count
+from traitlets import TraitError
 from traitlets.config import Config
 
 from autograder.assignments import known_assignments
@@ -25,7 +26,8 @@ EXECUTING = "autograder.notebooks.work"  # the module that executes submissions
 def start(folder: Path, config: Config, options: argparse.Namespace) -> None:
     """Start the processes that a command with these options will need, if it seems to have anything to do."""
     if _has_work(folder, config, options):
-        start_warm(config)
+        with suppress(TraitError):  # whoever grades will tell what does not fit
+            start_warm(config)
         several = options.command == "grade" and options.student is None and (options.jobs or cpu_count()) > 1
         if several and sys.platform == "linux":
             found = known_assignments(folder).get(options.assignment)

@@ -4,17 +4,25 @@ Every nbgrader command and Jupyter's server read that file, so nothing heavy is 
 and imports what it uses.
 """
 
+import difflib
 import functools
+import importlib.util
+import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jupyter_core.paths import jupyter_config_path
+from traitlets import TraitError
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 CONFIG_FILE = "nbgrader_config.py"
 GRADES = "grades"  # folder of what is published, beside nbgrader's own folders
 NO_CHECKS = "skip-execution"  # the tag that makes nbclient skip a cell
+
+
+class ConfigurationError(Exception):
+    """A course's configuration cannot be used; the message says which file or option, and why."""
 
 
 class Configuration(NamedTuple):
@@ -28,7 +36,7 @@ def read_configuration(folder: Path) -> Configuration | None:
     """Read the configuration of a course; None if the folder has none.
 
     The files are code, and may name folders relative to their own. Those of the user and of the machine count as they
-    do for nbgrader, and that of the course more.
+    do for nbgrader, and that of the course more. Raises ConfigurationError if one cannot be run.
     """
     if not (folder / CONFIG_FILE).exists():
         return None
@@ -36,9 +44,42 @@ def read_configuration(folder: Path) -> Configuration | None:
     files = tuple(path for path in (place / CONFIG_FILE for place in places) if path.exists())
     config = Config()
     for file in files:
-        config.merge(PyFileConfigLoader(file.name, path=str(file.parent)).load_config())
+        try:
+            config.merge(PyFileConfigLoader(file.name, path=str(file.parent)).load_config())
+        except Exception as error:  # whatever its code raises
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+            line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+            reason = error.msg if isinstance(error, SyntaxError) else error
+            raise ConfigurationError(f"{file}, line {line}: {type(error).__name__}: {reason}") from error
     config.CourseDirectory.root = str(folder.resolve())
     return Configuration(config, files)
+
+
+def refuse_unknown(config: Config) -> None:
+    """Raise ConfigurationError for an option of this package's that does not exist, and for a module that is not there.
+
+    traitlets takes no notice of a misspelt option: a class would be graded with less protection than was asked for.
+    """
+    from autograder.confinement.provisioner import ConfinedProvisioner
+    from autograder.notebooks.execute import ExecuteOutside
+
+    known = {kind.__name__: kind.class_trait_names(config=True) for kind in (ConfinedProvisioner, ExecuteOutside)}
+    for section, options in config.items():
+        if section not in known:
+            if near := difflib.get_close_matches(section, known, 1, 0.8):
+                raise ConfigurationError(f"c.{section} is unknown; did you mean c.{near[0]}?")
+            continue
+        for option in options:
+            if option not in known[section]:
+                near = difflib.get_close_matches(option, known[section], 1, 0.0)
+                raise ConfigurationError(f"c.{section}.{option} is no option; did you mean {near[0]}?")
+    try:
+        modules = ConfinedProvisioner(config=config).preload
+    except TraitError as error:
+        raise ConfigurationError(f"a value in {CONFIG_FILE} does not fit: {error}") from error
+    for module in modules:  # their packages: looking for more would import them
+        if importlib.util.find_spec(module.partition(".")[0]) is None:
+            raise ConfigurationError(f"c.ConfinedProvisioner.preload names {module!r}, which is not installed")
 
 
 def configure(c: Any) -> None:

@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -313,6 +314,71 @@ def test_where_nothing_can_be_recorded_the_run_is_given_up(course):
     (course / "autograded").write_text("no folder")
     with pytest.raises(CourseError, match="none of the first 3 submissions could be graded"):
         list(grade_class(Course(course, "multiview_vae"), ["a_right", "f_right", "g_right", "b_textbook"]))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("c.Execute.timeout = (", r"nbgrader_config.py, line \d+: SyntaxError: '\(' was never closed"),
+        ("c.Execute.timeout = 1 / 0", r"nbgrader_config.py, line \d+: ZeroDivisionError: division by zero"),
+        ("c.ConfinedProvisioner.require = 'yes'", "does not fit: The 'require' trait .* expected a boolean"),
+        ("c.ConfinedProvisioner.requires = True", "c.ConfinedProvisioner.requires is no option; did you mean require"),
+        ("c.ExecuteOutside.evrything = True", "c.ExecuteOutside.evrything is no option; did you mean everything"),
+        ("c.ConfinedProvisionner.require = True", r"unknown; did you mean c.ConfinedProvisioner\?"),
+        (
+            "c.ConfinedProvisioner.preload += ['no_such_module']",
+            "preload names 'no_such_module', which is not installed",
+        ),
+    ],
+)
+def test_a_mistaken_configuration_is_told_in_a_line_and_grades_nobody(course, line, told, monkeypatch, capsys):
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f"\n{line}\n")
+    monkeypatch.chdir(course)
+    assert main(["grade", "multiview_vae", "--jobs", "1"]) == 2
+    out, err = capsys.readouterr()
+    (said,) = err.splitlines()
+    assert re.match(f"error: .*{told}", said)
+    assert not out
+    assert not list(course.glob("grades/*/*.json"))
+
+
+def test_stock_nbgrader_refuses_an_option_that_does_not_exist(course):
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("\nc.ConfinedProvisioner.requires = True\n")
+    assert "requires is no option" in nbgrader(course, "autograde", "multiview_vae", "--student", "f_right", status=1)
+    assert not (course / "autograded").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"", "no assignment is called"), (b"no database" * 100, "file is not a database. Restore")]
+)
+def test_a_gradebook_that_is_none_is_told_in_a_line(course, content, told, monkeypatch, capsys):
+    (course / "gradebook.db").write_bytes(content)
+    monkeypatch.chdir(course)
+    assert main(["grade", "multiview_vae", "--jobs", "1"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert told in said
+
+
+def test_a_full_disk_is_told_in_a_line(course, monkeypatch, capsys):
+    def full(path, content):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("autograder.classroom.recording.write_whole", full)
+    monkeypatch.chdir(course)
+    assert main(["grade", "multiview_vae", "--student", "f_right"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"error: .*f_right.json cannot be written: No space left on device", last)
+
+
+def test_sigterm_ends_a_run_like_an_interrupt(course):
+    command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", "--jobs", "1"]
+    with subprocess.Popen(command, cwd=course, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("a_right")
+        process.send_signal(signal.SIGTERM)
+        assert "stopped; what was graded is recorded" in process.stderr.read()
+    assert process.returncode == 130
 
 
 def test_who_is_no_longer_in_the_gradebook_is_graded_again(course):

@@ -186,6 +186,16 @@ def test_another_kernel_or_format_is_put_right_and_no_crime(form, book, release)
     assert "'bash'" in told(notebook)[1][1]
 
 
+@pytest.mark.parametrize("version", ["\x1b]0;mine\x07", "\ud800", ["\x1b[2J"]])
+def test_a_format_cannot_reach_the_terminal(form, book, version):
+    book.nbformat = version
+    notebook = form(json.dumps(book))
+    message = notebook.metadata["autograder"]["repairs"][0]["message"]
+    assert "says that it has notebook format" in message
+    assert message.isprintable()
+    nbformat.writes(notebook).encode()
+
+
 def test_the_old_format_is_read(form, book):
     old = nbformat.convert(book, 3)
     assert marked(form(old), "product_of_experts_answer").source == ANSWER

@@ -10,6 +10,16 @@ from msgspec import Meta
 Status = Literal["passed", "wrong", "error", "timeout", "died", "missing", "tampered"]
 
 
+def plain(text: str) -> str:
+    """Return a text that any file and terminal accepts: what a student wrote may hold surrogates or control characters.
+
+    Line breaks stay.
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
 @dataclass(frozen=True)
 class Result:
     """What one check found."""
@@ -24,9 +34,13 @@ class Result:
 
     @property
     def cause(self) -> str:
-        """The line of the message that says why: the likely cause, or the first one."""
+        """The line of the message that says why: the likely cause, or the first one.
+
+        Only of a wrong answer do the checks name a cause; what an answer raised is told in its own words.
+        """
         lines = self.message.splitlines()
-        causes = [line.removeprefix("likely cause: ") for line in lines if line.startswith("likely cause: ")]
+        named = lines if self.status == "wrong" else []
+        causes = [line.removeprefix("likely cause: ") for line in named if line.startswith("likely cause: ")]
         return (causes or lines or [self.status])[0]
 
 

@@ -16,7 +16,7 @@ import pytest
 from autograder.assignments import AssignmentError, Exercise, find_exercise
 from autograder.checking.answers import Answer, AnswerError, LocalAnswer
 from autograder.checking.diagnosis import Wrong
-from autograder.checking.report import Report, Result, Status
+from autograder.checking.report import Report, Result, Status, plain
 
 if TYPE_CHECKING:
     import torch
@@ -192,14 +192,7 @@ def _result(item: pytest.Function, status: Status, message: str = "") -> Result:
         raise AssignmentError(f"{item.name} in {item.path} does not say what it earns: @pytest.mark.points(1)")
     points = float(marker.args[0])
     title = (item.obj.__doc__ or item.name).strip().splitlines()[0].rstrip(".")
-    return Result(title, status, points if status == "passed" else 0.0, points, _plain(message))
-
-
-def _plain(text: str) -> str:
-    """Return a text that any file and terminal accepts: an answer's text may hold surrogates or control characters."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    return Result(title, status, points if status == "passed" else 0.0, points, plain(message))
 
 
 @contextlib.contextmanager

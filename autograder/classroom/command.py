@@ -2,12 +2,13 @@
 
 import argparse
 import contextlib
+import errno
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import filelock
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from tqdm import tqdm
 
 from autograder.classroom.course import Course, CourseError
@@ -15,7 +16,7 @@ from autograder.classroom.pools import RETRIES, PoolError, WorkerLost, cores, po
 from autograder.classroom.publishing import publish
 from autograder.classroom.results import Graded, as_line, as_text, to_json
 from autograder.classroom.scheduling import grade_class
-from autograder.configuration import Configuration
+from autograder.configuration import Configuration, ConfigurationError
 from autograder.confinement.layers import ConfinementError
 from autograder.files import write_whole
 
@@ -24,12 +25,28 @@ def reported(run: Callable[[], int]) -> int:
     """Run a command and return its exit status; what prevents it is told in a line, and the status is 2."""
     try:
         return run()
-    except (CourseError, ConfinementError, PoolError) as error:
+    except (CourseError, ConfigurationError, ConfinementError, PoolError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except OperationalError as error:
-        print(f"error: the gradebook cannot be used: {error.orig}. Is another program using it?", file=sys.stderr)
+    except DatabaseError as error:
+        print(f"error: the gradebook cannot be used: {error.orig}{_advice(str(error.orig))}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
+            raise
+        print(f"error: {error.filename or 'a file'} cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+def _advice(reason: str) -> str:
+    """Return what to do about a gradebook that cannot be used."""
+    if "locked" in reason:
+        return ". Another program is using it: wait until that has ended."
+    if "readonly" in reason or "unable to open" in reason:
+        return ". Its file, or the folder, belongs to another user or must not be written."
+    if "not a database" in reason or "malformed" in reason:
+        return ". Restore gradebook.db from a copy, or move it away, and release the assignment again."
+    return "."
 
 
 def prepared(options: argparse.Namespace, configuration: Configuration | None) -> Course:

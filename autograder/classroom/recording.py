@@ -20,6 +20,7 @@ from nbgrader.utils import capture_log, temp_attrs
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
+from autograder.checking.report import plain
 from autograder.classroom.course import Course
 from autograder.classroom.results import Outcome, Submission, from_json, to_json
 from autograder.files import write_whole
@@ -120,7 +121,7 @@ def _outcome(
         return Outcome(cell.name, "missing", points, cell.points, problem=problem)
     report = executed.reports.get(cell.name) if isinstance(executed, Executed) and result["success"] else None
     if report is None:
-        problem = f"nbgrader stopped at this submission: {cause_of(result)}"
+        problem = plain(f"nbgrader stopped at this submission: {cause_of(result)}")
         return Outcome(cell.name, "error", points, cell.points, problem=problem)
     return Outcome.of(report, points, cell.points)
 

@@ -13,7 +13,7 @@ from autograder.classroom.command import alone, graded_by, prepared, shown
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.pools import cores
 from autograder.classroom.publishing import give_feedback, publish
-from autograder.configuration import Configuration
+from autograder.configuration import Configuration, ConfigurationError
 from autograder.confinement.layers import ConfinementError
 
 Files = tuple[tuple[str, int, int], ...]  # of a student: path, time of the last change, bytes
@@ -44,7 +44,8 @@ def watch(options: argparse.Namespace, configuration: Configuration | None) -> i
             except ConfinementError:
                 raise
             except Exception as error:  # a gradebook that is locked, a configuration half written: it may pass
-                problem = f"error: {error}" if isinstance(error, CourseError) else f"{type(error).__name__}: {error}"
+                told = isinstance(error, CourseError | ConfigurationError)
+                problem = f"error: {error}" if told else f"{type(error).__name__}: {error}"
             if problem and problem != said:
                 print(f"{problem}\nstill waiting", file=sys.stderr)
             said = problem

@@ -13,6 +13,7 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.assignments import AssignmentError
+from autograder.configuration import ConfigurationError, refuse_unknown
 from autograder.notebooks.release import (
     GradedCell,
     assignment_of,
@@ -33,8 +34,9 @@ class _CarefulExporter(NotebookExporter):
         self._converter: Any = kwargs["parent"]
         coursedir = self._converter.coursedir
         try:
+            refuse_unknown(self._converter.config)
             self._refuse(coursedir, coursedir.assignment_id, bool(self._converter.config.ExecuteOutside.get("stock")))
-        except AssignmentError as error:
+        except (AssignmentError, ConfigurationError) as error:
             self._converter.log.error("%s", error)
             raise NbGraderException(str(error)) from None
 

@@ -15,6 +15,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.utils import parse_utc
 
+from autograder.checking.report import plain
+
 STATE = "autograder"  # key in the metadata of a notebook between its repair and its execution
 LEFT_OUT = ".not-graded"  # suffix of what is neither a file nor a folder; nbgrader's configuration ignores it
 MOST_BYTES = 20 << 20  # of a notebook that is read here; a larger one is stripped of its outputs elsewhere
@@ -28,7 +30,7 @@ class Unreadable(ValueError):
     """The file is not a readable notebook; `status` and the message say what it is."""
 
     def __init__(self, status: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(plain(message))
         self.status = status
 
 
@@ -83,7 +85,8 @@ def graded_form(path: Path, release: NotebookNode) -> NotebookNode:
 
 
 def _row(status: str, text: str) -> dict[str, Any]:
-    return {"name": "Put right before grading", "status": status, "points": 0.0, "max_points": 0.0, "message": text}
+    name = "Put right before grading"
+    return {"name": name, "status": status, "points": 0.0, "max_points": 0.0, "message": plain(text)}
 
 
 def read(path: Path) -> tuple[list[NotebookNode], list[str]]:
