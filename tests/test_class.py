@@ -43,7 +43,7 @@ from autograder.remote.conversation import Conversation
 from examples.make_class import AVERAGED, ENDLESS, PRODUCT, TEXTBOOK, find, solved
 from tests.conftest import CELLS as GRADED
 from tests.conftest import MOST, ROOT
-from tests.test_course import free_port, nbgrader
+from tests.test_course import BIN, free_port, nbgrader
 
 NAME = PRODUCT
 POINTS = {"a_right": 15, "b_textbook": 14, "c_averages": 5, "d_loops": 0, "e_exits": 0, "f_right": 15, "g_right": 15}
@@ -379,6 +379,44 @@ def test_sigterm_ends_a_run_like_an_interrupt(course):
         process.send_signal(signal.SIGTERM)
         assert "stopped; what was graded is recorded" in process.stderr.read()
     assert process.returncode == 130
+
+
+def scores(course, *students):
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        return [gradebook.find_submission("multiview_vae", student).score for student in students]
+
+
+def test_the_old_grade_stays_until_the_new_one_is_there(course, monkeypatch):
+    students = ["b_textbook", "f_right"]
+    list(grade_class(Course(course, "multiview_vae"), students))
+
+    def killed(self, nb, resources):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autograder.classroom.recording.Replay.preprocess", killed)
+    with pytest.raises(KeyboardInterrupt):
+        list(grade_class(Course(course, "multiview_vae"), students, force=True))
+    assert scores(course, *students) == [14, 15]
+    monkeypatch.undo()
+    assert [one.fresh for one in grade_class(Course(course, "multiview_vae"), students)] == [True, False]
+    # Killed in nbgrader's own door.
+    command = [BIN / "nbgrader", "autograde", "multiview_vae", "--student", "f_right", "--force"]
+    with subprocess.Popen(command, cwd=course, stderr=subprocess.PIPE, text=True) as process:
+        assert any("Autograding" in line for line in process.stderr)
+        process.kill()
+    assert scores(course, *students) == [14, 15]
+
+
+def test_where_a_new_submission_fails_nothing_of_the_old_one_counts(course, monkeypatch):
+    students = ["b_textbook", "f_right"]
+    list(grade_class(Course(course, "multiview_vae"), students))
+
+    def fails(self, nb, resources):
+        raise OSError("nothing")
+
+    monkeypatch.setattr("autograder.classroom.recording.Replay.preprocess", fails)
+    list(grade_class(Course(course, "multiview_vae"), students[:1], force=True))
+    assert scores(course, *students) == [0, 15]
 
 
 def test_who_is_no_longer_in_the_gradebook_is_graded_again(course):

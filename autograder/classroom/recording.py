@@ -51,10 +51,11 @@ def record(course: Course, student: str, digest: str, executed: Executed | Excep
     """
     path = stored(course, student)
     path.unlink(missing_ok=True)
-    forget(course.coursedir, course.name, student)
     result = _autograde(course, student, executed)
     if (result.get("error") or "").rstrip().endswith("KeyboardInterrupt"):
         raise KeyboardInterrupt  # which nbgrader does not pass on
+    if not result["success"]:
+        forget(course.coursedir, course.name, student)
     outcomes = tuple(_outcome(course, cell, student, executed, result) for cell in course.cells)
     graded = result["success"] or not _notebooks(course, student)
     submission = Submission(student, digest if graded else "", outcomes)

@@ -65,9 +65,10 @@ class SourceExporter(_CarefulExporter):
 class SubmissionExporter(_CarefulExporter):
     """Reads a submitted notebook: whatever the file holds, the result is a notebook that can be graded.
 
-    Name it as `c.Autograde.exporter_class`. Before a submission is touched, its automatic scores are set to 0 (where a
-    later step fails, nbgrader leaves the old ones), and links and devices are put aside (nbgrader would copy what
-    they point to). A timestamp that is no date counts as none.
+    Name it as `c.Autograde.exporter_class`. Before a submission is touched, links and devices are put aside (nbgrader
+    would copy what they point to). Where a step fails, its automatic scores are set to 0 (nbgrader leaves those of
+    an earlier run); until the new ones are there, and where a run is killed, the old ones stay. A timestamp that is no
+    date counts as none.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -76,6 +77,25 @@ class SubmissionExporter(_CarefulExporter):
             self._converter.pre_convert_hook = self._prepare
 
         self._converter.coursedir.get_existing_timestamp = self._handed_in
+        for name, place in (("init_assignment", 1), ("convert_single_notebook", 0)):
+            setattr(self._converter, name, self._forgetting(getattr(self._converter, name), place))
+
+    def _forgetting(self, step: Callable[..., Any], place: int) -> Callable[..., Any]:
+        """Return a step of nbgrader's that forgets the scores of an earlier run if it fails.
+
+        The argument in that place is the student, or the path of a notebook in the student's folder.
+        """
+
+        def run(*arguments: str) -> Any:
+            try:
+                return step(*arguments)
+            except Exception:
+                named = Path(arguments[place])
+                student = named.parent.parent.name if named.suffix == ".ipynb" else arguments[place]
+                forget(self._converter.coursedir, self._converter.coursedir.assignment_id, student)
+                raise
+
+        return run
 
     def _handed_in(self, folder: str) -> datetime | None:
         """Take the place of nbgrader's own, which fails at what is no date, and reads a file of any size."""
@@ -92,9 +112,7 @@ class SubmissionExporter(_CarefulExporter):
         refuse_unchecked(assignment_of(Path(coursedir.root), assignment), cells, stock=stock)
 
     def _prepare(self, assignment: str, student: str, notebooks: list[str]) -> None:
-        folder = Path(notebooks[0]).parent  # `student` may be a pattern
-        put_aside(folder)
-        forget(self._converter.coursedir, assignment, folder.parent.name)
+        put_aside(Path(notebooks[0]).parent)  # `student` may be a pattern
 
     def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[NotebookNode, dict[str, Any]]:
         """Export a notebook; one that a student handed in is repaired first."""
