@@ -109,6 +109,8 @@ def configure(c: Any) -> None:
         "nbgrader.preprocessors.AssignLatePenalties",
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
+    # Others open what students wrote in a browser.
+    c.GenerateFeedback.exporter_class = "autograder.notebooks.feedback.FeedbackExporter"
     # What kernels see of this environment beyond language and threads: nbgrader's sign that the run is automatic.
     c.ConfinedProvisioner.keep = ["NBGRADER_EXECUTION"]
     # Kernels are forked from a process that has imported this.

@@ -852,6 +852,7 @@ def test_the_page_of_a_class():
     assert "a &lt;script&gt;" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
+    assert """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src""" in page
     assert 'href="../zoe/vae_loss.html"' in page
     assert "@media print" in page
     people = page.split("Who needs a human")[1].split("<h2>")[0]

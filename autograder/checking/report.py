@@ -95,7 +95,7 @@ class Report:
         rows = []
         for result in self.results:
             colour, mark = ("#1b7837", "✓") if result.status == "passed" else ("#b2182b", "✗")
-            chip = f"background:{colour};color:#fff;padding:0 6px;border-radius:3px;white-space:nowrap"
+            chip = f"background-color:{colour};color:#fff;padding:0 6px;border-radius:3px;white-space:nowrap"
             rows.append(
                 f'<tr><td style="{cell}"><b style="{chip}">{mark} {result.status}</b></td>'
                 f'<td style="{cell}">{result.points:g}/{result.max_points:g}</td>'
