@@ -281,12 +281,10 @@ def test_a_timestamp_that_is_no_date_costs_nobody_anything(course):
     assert any("timestamp.txt is longer than a date" in reason for reason in reasons)
     assert "\x1b" not in str(reasons)
     # nbgrader's own door, and its feedback, over what is there.
-    for student in students[:2]:
-        assert "timestamp" in nbgrader(course, "autograde", "multiview_vae", "--student", student, "--force")
-        for force in ((), (), ("--force",)):
-            nbgrader(course, "generate_feedback", "multiview_vae", "--student", student, *force)
-    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
-        assert [gradebook.find_submission("multiview_vae", student).score for student in students[:2]] == [15, 14]
+    assert "timestamp" in nbgrader(course, "autograde", "multiview_vae", "--student", "b_textbook", "--force")
+    for _ in range(2):
+        nbgrader(course, "generate_feedback", "multiview_vae", "--student", "b_textbook")
+    assert scores(course, "b_textbook") == [14]
 
 
 def test_one_that_cannot_be_executed_stops_nobody_and_is_told(course, monkeypatch, capsys):
