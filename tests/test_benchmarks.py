@@ -67,18 +67,16 @@ def test_the_page_of_training_gives_ratios_and_when_an_elbo_was_reached():
 
 
 def test_the_page_of_the_ablation_has_mean_and_spread(tmp_path):
-    metrics = dict.fromkeys((*ablation.METRICS, *ablation.REBUILT, "linear_probe", "seconds", "processor_seconds"), 0.5)
-    where = {"judges": {"mnist": 0.99, "svhn": 1.0}, "torch": "2", "device": "cpu", "threads": 1}
+    metrics = dict.fromkeys((*ablation.METRICS, *ablation.REBUILT, "linear_probe"), 0.5)
+    where = {"judges": {"mnist": 0.99, "svhn": 1.0}, "torch": "2.9", "device": "cpu"}
     runs = {f"a row | 8 epochs | seed {seed}": {**metrics, "joint": 0.2 * seed, **where} for seed in range(3)}
+    runs["a row | 8 epochs | seed 2"] |= {"torch": "2.8", "device": "cuda", "judges": {"mnist": 0.98, "svhn": 1.0}}
     text = ablation.page(runs, {"a row": 8}, "embedded", 5816, tmp_path / "ablation-other.json")
     assert "| a row | 8 | 3 | 0.500 ± 0.000 | 0.500 ± 0.000 | 0.200 ± 0.200 | 0.500 ± 0.000 |" in text
     assert "(ablation-other.png)" in text
     assert ablation.figure(runs, {"a row": 8}).axes
-    assert "†" not in text
-    noted = {key: {**run, "note": "Measured elsewhere."} for key, run in runs.items()}
-    text = ablation.page(noted, {"a row": 8}, "embedded", 5816, tmp_path / "ablation-other.json")
-    assert "| a row † | 8 |" in text
-    assert "\n† Measured elsewhere.\n" in text
+    assert "Trained on a GPU with PyTorch 2.8 or a processor with PyTorch 2.9." in text
+    assert "MNIST at least 0.980" in text
 
 
 def test_the_tables_of_the_notebooks_are_those_of_the_ablation():
@@ -94,6 +92,6 @@ def test_the_tables_of_the_notebooks_are_those_of_the_ablation():
                         read = [mean(run["reconstructions"][view] for run in metrics) for view in ("mnist", "svhn")]
                         means = dict(enumerate(read)) | means
                     assert cells == [f"{value:.2f}" for value in means.values()], (path.name, name)
-                    assert len(metrics) == 3
+                    assert len(metrics) >= 3
                     found.append(name)
     assert set(found) == set(ablation.ROWS)
