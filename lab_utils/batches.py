@@ -57,7 +57,8 @@ class PairBatches:
 
     A batch is (x_mnist, x_svhn): float32 (B, 1, 32, 32) and (B, 3, 32, 32) in [0, 1], channels-last, on the device. The
     images lie there as bytes and become floats batch by batch. `pairing` is a class like the lab's `PairedDataset`; it
-    pairs row numbers, so a pass starts in milliseconds. Randomness comes from torch's global generator.
+    pairs row numbers, so a pass starts in milliseconds. `alter`, if given, maps the house numbers of a batch to altered
+    copies of them, such as `lab_utils.photographs.altered`. Randomness comes from torch's global generator.
     """
 
     def __init__(
@@ -66,8 +67,9 @@ class PairBatches:
         views: Views,
         batch: int = 64,
         device: str | torch.device = "cpu",
+        alter: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.pairing, self.views, self.batch = pairing, views, batch
+        self.pairing, self.views, self.batch, self.alter = pairing, views, batch, alter
         self.mnist, self.svhn = views.mnist.images.to(device), views.svhn.images.to(device)
         self.steps = len(self._pair()) // batch
 
@@ -83,4 +85,5 @@ class PairBatches:
         rows = self._pair()
         order = torch.randperm(len(rows))[: self.steps * self.batch]
         for chosen in rows[order].to(self.mnist.device).split(self.batch):
-            yield to_float(self.mnist[chosen[:, 0]]), to_float(self.svhn[chosen[:, 1]])
+            x_svhn = to_float(self.svhn[chosen[:, 1]])
+            yield to_float(self.mnist[chosen[:, 0]]), self.alter(x_svhn) if self.alter else x_svhn

@@ -1,7 +1,8 @@
 """The two views of a digit, the same for notebooks, checks and tests: `load_views()`.
 
-`LAB_DATA` chooses the source: `embedded` (default: offline, drawn in seconds) or `torchvision` (MNIST and SVHN,
-downloaded once). `LAB_DATA_DIR` chooses the folder for files; the default is the user's cache folder.
+`LAB_DATA` chooses the source: `embedded` (default: offline, drawn in seconds), `torchvision` (MNIST and SVHN,
+downloaded once) or `files` (two views of your own, in `train.npz` and `test.npz`). `LAB_DATA_DIR` chooses the folder
+for files; the default is the user's cache folder.
 
 torchvision, which takes two seconds to import, and what draws the embedded data are imported when they are needed.
 """
@@ -25,7 +26,7 @@ from torch.utils.data import Dataset
 from autograder.files import write_whole
 from lab_utils.cache import Split, cache_folder, embedded_file
 
-SOURCES = ("embedded", "torchvision")
+SOURCES = ("embedded", "torchvision", "files")
 
 # MD5 of the unpacked files; torchvision checks only the archives, so a half-unpacked file would pass it.
 MNIST_FILES = {
@@ -34,6 +35,8 @@ MNIST_FILES = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+
+FILE_ARRAYS = ("mnist", "mnist_labels", "svhn", "svhn_labels")  # of a file of one's own
 
 Transform = Callable[[Tensor], Any]
 
@@ -97,6 +100,15 @@ class Views(NamedTuple):
     svhn: SvhnView
 
 
+def data_source(source: str | None = None) -> str:
+    """Return the source of the data: `source`, else `LAB_DATA`, else "embedded"; ValueError if there is none such."""
+    origin = source or os.environ.get("LAB_DATA") or "embedded"
+    if origin not in SOURCES:
+        given = "source" if source else "the environment variable LAB_DATA"
+        raise ValueError(f"{given} must be one of {SOURCES}, not {origin!r}")
+    return origin
+
+
 def load_views(
     split: Split = "train",
     source: str | None = None,
@@ -104,23 +116,25 @@ def load_views(
     root: str | Path | None = None,
     transform: Transform | None = None,
 ) -> Views:
-    """Return both views of a split, from the embedded data or from the real MNIST and SVHN.
+    """Return both views of a split: the embedded data, the real MNIST and SVHN, or files of your own.
 
-    `source` is "embedded" or "torchvision"; None takes `LAB_DATA`, or "embedded" if it is not set. `root` is the folder
-    for files; None takes `LAB_DATA_DIR`, or the user's cache folder if it is not set. `transform` maps a float32
-    (C, 32, 32) image in [0, 1] of either view.
+    `source` is "embedded", "torchvision" or "files" (see `read_views`); None takes `LAB_DATA`, or "embedded" if it is
+    not set. `root` is the folder for files; None takes `LAB_DATA_DIR`, or the user's cache folder if it is not set.
+    `transform` maps a float32 (C, 32, 32) image in [0, 1] of either view.
 
-    Raises ValueError for an unknown split or source, and DataError if the real data are not here and cannot be
-    downloaded, or if one of their files is damaged.
+    Raises ValueError for an unknown split or source, and DataError if the data are not here and cannot be downloaded,
+    if one of their files is damaged, or if a file of your own does not fit.
     """
     if split not in get_args(Split):
         raise ValueError(f"split must be one of {get_args(Split)}, not {split!r}")
-    origin = source or os.environ.get("LAB_DATA") or "embedded"
-    if origin not in SOURCES:
-        given = "source" if source else "the environment variable LAB_DATA"
-        raise ValueError(f"{given} must be one of {SOURCES}, not {origin!r}")
     folder = cache_folder(root)
-    arrays = _embedded(split, folder) if origin == "embedded" else _torchvision(split, folder)
+    match data_source(source):
+        case "embedded":
+            arrays = _embedded(split, folder)
+        case "torchvision":
+            arrays = _torchvision(split, folder)
+        case _:
+            arrays = read_views(folder / f"{split}.npz")
     mnist, mnist_digits, svhn, svhn_digits = arrays
     return Views(MnistView(mnist, mnist_digits, transform), SvhnView(svhn, svhn_digits, transform))
 
@@ -135,6 +149,72 @@ def hold_out(views: Views, share: float = 0.1) -> tuple[Views, Views]:
     i, j = (round(len(view) * (1 - share)) for view in views)
     kept = Views(mnist.rows(slice(i)), svhn.rows(slice(j)))
     return kept, Views(mnist.rows(slice(i, None)), svhn.rows(slice(j, None)))
+
+
+def read_views(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the images and labels of both views from a file of your own, as bytes of the common shape.
+
+    The file is what `numpy.savez_compressed(path, mnist=..., mnist_labels=..., svhn=..., svhn_labels=...)` writes: the
+    first view grey, uint8 (N, S, S), or (N, 1, S, S); the second in colour, uint8 (M, S, S, 3), as images are stored,
+    or (M, 3, S, S), as PyTorch has them; labels whole numbers 0..9, (N,) and (M,). Images of another side S than 32 are
+    scaled to it (bilinear). Each of the ten classes must be in both views.
+
+    Raises DataError, with the file, what was expected and what was found.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in FILE_ARRAYS if name in stored}
+    except FileNotFoundError:
+        raise DataError(
+            f"{path} is not there. LAB_DATA=files wants train.npz and test.npz in {path.parent}; "
+            "LAB_DATA_DIR names another folder."
+        ) from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not a readable .npz file of arrays: {error}") from error
+    missing = [name for name in FILE_ARRAYS if name not in arrays]
+    if missing:
+        raise DataError(f"{path} has no array {', '.join(missing)}; it needs {', '.join(FILE_ARRAYS)}.")
+    views = []
+    for view, channels in (("mnist", 1), ("svhn", 3)):
+        images, labels = arrays[view], arrays[f"{view}_labels"]
+        views += [_as_images(path, view, images, channels), _as_labels(path, view, labels, len(images))]
+    return views[0], views[1], views[2], views[3]
+
+
+def _as_images(path: Path, view: str, images: NDArray[Any], channels: int) -> Tensor:
+    """Return stored images as uint8 (N, channels, 32, 32)."""
+    shape = images.shape
+    if images.ndim == 3 and channels == 1:
+        images = images[:, None]
+    elif images.ndim == 4 and shape[1] != channels and shape[3] == channels:
+        images = images.transpose(0, 3, 1, 2)
+    fits = images.ndim == 4 and images.shape[1] == channels and images.shape[2] == images.shape[3] and images.size
+    if images.dtype != np.uint8 or not fits:
+        wanted = "(N, S, S)" if channels == 1 else "(N, S, S, 3)"
+        raise DataError(f"{path}: {view} must be uint8 {wanted}, bytes in 0..255; it is {images.dtype} {shape}.")
+    return _resized(torch.from_numpy(np.ascontiguousarray(images)))
+
+
+def _as_labels(path: Path, view: str, labels: NDArray[Any], count: int) -> Tensor:
+    """Return stored labels as int64 (count,)."""
+    if labels.dtype.kind not in "iu" or labels.shape != (count,):
+        found = f"{labels.dtype} {labels.shape}"
+        raise DataError(f"{path}: {view}_labels must be whole numbers, one for each of {count} images; it is {found}.")
+    if set(np.unique(labels).tolist()) != set(range(10)):
+        found = ", ".join(map(str, np.unique(labels)[:12].tolist()))
+        raise DataError(f"{path}: {view}_labels must have each of 0 to 9, and no other; it has {found}.")
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+def _resized(images: Tensor) -> Tensor:
+    """Return bytes (N, C, S, S) as bytes (N, C, 32, 32)."""
+    if images.shape[-2:] == (32, 32):
+        return images
+    scaled = [
+        F.interpolate(chunk.float(), size=(32, 32), mode="bilinear", align_corners=False).round().to(torch.uint8)
+        for chunk in images.split(1000)  # floats take four times the memory
+    ]
+    return torch.cat(scaled)
 
 
 def _embedded(split: Split, folder: Path) -> tuple[Tensor, ...]:
@@ -174,10 +254,9 @@ def _torchvision(split: Split, folder: Path) -> tuple[Tensor, ...]:
     except OSError as error:
         raise DataError(f"Cannot use the data folder {folder}: {error}. Set LAB_DATA_DIR to another one.") from error
     mnist = MNIST(folder, train=split == "train")
-    images = F.interpolate(mnist.data[:, None].float(), size=(32, 32), mode="bilinear", align_corners=False)
     svhn = SVHN(folder, split=split)
     return (
-        images.round().to(torch.uint8),
+        _resized(mnist.data[:, None]),
         mnist.targets,
         torch.from_numpy(np.ascontiguousarray(svhn.data)),
         torch.from_numpy(svhn.labels),

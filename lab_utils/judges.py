@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -15,9 +16,11 @@ from lab_utils.automatic import training_length
 from lab_utils.batches import to_float
 from lab_utils.cache import cache_folder
 from lab_utils.checkpoints import CheckpointError, load_state, save_state
-from lab_utils.data import DigitImages, Views
+from lab_utils.data import DigitImages, Views, data_source
+from lab_utils.photographs import altered
 from lab_utils.training import autocast, progress
 
+PHOTOGRAPHS_SEEN = 300_000  # by the judge of photographs in its training, each an altered copy
 CHUNK = 500  # images at a time, so that a large test set fits into memory
 
 
@@ -42,31 +45,39 @@ class Judges(NamedTuple):
     svhn: Judge
 
 
-def load_judges(train: Views, test: Views, device: str | torch.device = "cpu") -> Judges:
+def load_judges(
+    train: Views, test: Views, device: str | torch.device = "cpu", photographs: bool | None = None
+) -> Judges:
     """Return a judge for each view, trained on `train` and scored on `test`.
 
     The first call trains them, in about a minute on two cores, with a progress bar, from a seed of their own, and
     keeps them in the cache folder; torch's global generator is left as it was. With `LAB_STEPS` set they train a few
     steps only, are worth nothing, and are not kept.
+
+    If the house numbers are `photographs` (None: unless the data are the embedded ones), their judge is a deeper
+    network that trains longer, on altered copies, which takes some ten minutes.
     """
-    mnist, svhn = (_load_judge(*views, torch.device(device)) for views in zip(train, test, strict=True))
-    return Judges(mnist, svhn)
+    deep = data_source() != "embedded" if photographs is None else photographs
+    device = torch.device(device)
+    return Judges(_load_judge(train.mnist, test.mnist, device), _load_judge(train.svhn, test.svhn, device, deep))
 
 
-def _load_judge(train: DigitImages, test: DigitImages, device: torch.device) -> Judge:
-    whole = (6, len(train) // 100)
+def _load_judge(train: DigitImages, test: DigitImages, device: torch.device, photographs: bool = False) -> Judge:
+    epochs = max(6, round(PHOTOGRAPHS_SEEN / len(train))) if photographs else 6
+    whole = (epochs, len(train) // 100)
     epochs, steps = training_length(*whole)
     # What determines the weights: the images, the labels and the code.
     key = hashlib.sha256((inspect.getsource(_classifier) + inspect.getsource(_train_classifier)).encode())
+    key.update(f"{photographs} {epochs}".encode() + inspect.getsource(altered).encode())
     key.update(train.images.numpy().tobytes() + train.digits.numpy().tobytes())
     path = cache_folder() / f"judge-{type(train).__name__}-{key.hexdigest()[:12]}.pt"
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(0)
-        network = _classifier(train.images.shape[1]).to(device)
+        network = _classifier(train.images.shape[1], photographs).to(device)
         try:
             network.load_state_dict(load_state(path))
         except (FileNotFoundError, CheckpointError):
-            _train_classifier(network, train, epochs, steps)
+            _train_classifier(network, train, epochs, steps, altered if photographs else None)
             if (epochs, steps) == whole:
                 with suppress(OSError):  # a read-only or full disk costs a minute at the next start, nothing else
                     save_state(path, network.state_dict())
@@ -75,15 +86,24 @@ def _load_judge(train: DigitImages, test: DigitImages, device: torch.device) -> 
     return judge._replace(accuracy=float((read == test.digits.numpy()).mean()))
 
 
-def _classifier(channels: int) -> nn.Sequential:
+def _classifier(channels: int, deep: bool = False) -> nn.Sequential:
     """Return a plain convolutional network from images (N, C, 32, 32) to logits (N, 10)."""
     layers: list[nn.Module] = []
     for width_in, width in ((channels, 32), (32, 64), (64, 96)):  # each halves the side: 32, 16, 8, 4
-        layers += [nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+        if deep:
+            layers += [nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+        layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(96 * 4 * 4, 10))
 
 
-def _train_classifier(network: nn.Sequential, train: DigitImages, epochs: int, steps: int) -> None:
+def _train_classifier(
+    network: nn.Sequential,
+    train: DigitImages,
+    epochs: int,
+    steps: int,
+    alter: Callable[[Tensor], Tensor] | None = None,
+) -> None:
     name = "MNIST" if train.images.shape[1] == 1 else "SVHN"
     device = next(network.parameters()).device
     images, digits = train.images.to(device), train.digits.to(device)
@@ -93,9 +113,11 @@ def _train_classifier(network: nn.Sequential, train: DigitImages, epochs: int, s
     for epoch in range(1, epochs + 1):
         order = torch.randperm(len(train)).to(device).split(100)
         for rows in progress(order, min(steps, len(order)), f"training the judge of {name}, epoch {epoch} of {epochs}"):
+            x = to_float(images[rows])
             with autocast(device):
-                logits = network(to_float(images[rows]))
-            loss = F.cross_entropy(logits.float(), digits[rows])
+                logits = network(alter(x) if alter else x)
+            # Photographs show neighbours, too, so that no label is certain (Szegedy et al. 2016).
+            loss = F.cross_entropy(logits.float(), digits[rows], label_smoothing=0.1 if alter else 0.0)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

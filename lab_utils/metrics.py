@@ -56,6 +56,19 @@ class Coherence(NamedTuple):
         return float(np.nanmean(self.per_class))
 
 
+class JointCoherence(NamedTuple):
+    """How often both views of one z are read as the same digit, and which digits these are."""
+
+    coherence: float  # share (0..1) of the draws
+    digits: tuple[float, ...]  # share (0..1) of each digit 0..9 among the draws that are coherent; zeros if none is
+
+    @property
+    def variety(self) -> float:
+        """The entropy of the digits drawn, as a share (0..1) of the most that ten can have, log 10."""
+        shares = np.array([share for share in self.digits if share > 0])
+        return float(-(shares * np.log(shares)).sum() / np.log(10)) + 0.0
+
+
 def sample(posterior: Gaussian) -> Tensor:
     """Draw z (N, D) from N(mu, exp(logvar)), one for each row."""
     mu, logvar = posterior
@@ -125,13 +138,36 @@ def read_reconstructions(model: MultiViewModel, judges: Judges, pairs: LabelledP
     return {view: coherence(judge.read(rebuilt[view]), pairs.labels).micro for view, judge in judges._asdict().items()}
 
 
-def joint_coherence(model: MultiViewModel, judges: Judges, dimensions: int, draws: int = 10_000) -> float:
-    """Return the share (0..1) of draws z ~ N(0, I) whose two views are read as the same digit, as MultiVae does.
+def joint_coherence(model: MultiViewModel, judges: Judges, z: Tensor) -> JointCoherence:
+    """Return how often the two views of each z (N, D) are read as the same digit, and how the digits are spread.
 
-    A model that only ever draws one digit would also score 1.
+    For z from N(0, I) the first is what MultiVae calls joint coherence. A model that only ever draws one digit would
+    score 1 there, and 0 in `variety`.
     """
-    drawn = decode(model, torch.randn(draws, dimensions, device=next(model.parameters()).device))
-    return float((judges.mnist.read(drawn["mnist"]) == judges.svhn.read(drawn["svhn"])).mean())
+    drawn = decode(model, z)
+    mnist, svhn = judges.mnist.read(drawn["mnist"]), judges.svhn.read(drawn["svhn"])
+    agreed = np.bincount(mnist[mnist == svhn], minlength=10)
+    shares = agreed / max(agreed.sum(), 1)
+    return JointCoherence(float((mnist == svhn).mean()), tuple(map(float, shares)))
+
+
+def draw_from_learned_prior(means: Tensor, dimensions: int, draws: int, components: int = 30, seed: int = 0) -> Tensor:
+    """Return z (draws, dimensions) whose shared dimensions come from a density learned after training.
+
+    `means` (N, S) are the joint means of training pairs in the S shared dimensions, which come first; a mixture of at
+    most `components` Gaussians is fitted to them by expectation maximisation, without labels (a density fitted to the
+    codes after training, as Ghosh et al. 2020 do for a deterministic autoencoder). The other dimensions come from
+    N(0, 1), and from torch's global generator.
+    """
+    from sklearn.mixture import GaussianMixture  # here: it takes a second
+
+    points = means.detach().cpu().double().numpy()
+    # With fewer than 60 points for each, a component would describe single points.
+    components = max(1, min(components, len(points) // 60))
+    mixture = GaussianMixture(components, reg_covar=1e-4, max_iter=1000, random_state=seed).fit(points)
+    z = torch.randn(draws, dimensions, device=means.device)
+    z[:, : points.shape[1]] = torch.from_numpy(mixture.sample(draws)[0])
+    return z
 
 
 def linear_probe(train: Tensor, train_labels: NDArray[np.int64], test: Tensor, test_labels: NDArray[np.int64]) -> float:
@@ -190,10 +226,11 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return every metric of the model on held-out pairs; the linear classifiers are fitted on `train`.
 
-    These are the coherences by name (micro, with `macro` and `per_class` beside them), `joint` of that many draws,
-    `reconstructions` of both views, `linear_probe` (of the joint mean) and `linear_probes` (of each posterior's mean),
-    `elbo_terms`, `active_dimensions`, and `judges`, the accuracy of the classifiers, beyond which a higher coherence
-    means nothing.
+    These are the coherences by name (micro, with `macro` and `per_class` beside them), `joint` of that many draws from
+    N(0, I), `joint_learned_prior` of as many from `draw_from_learned_prior`, fitted on `train`, the `variety` and the
+    `digits_drawn` of both, `reconstructions` of both views, `linear_probe` (of the joint mean) and `linear_probes` (of
+    each posterior's mean), `elbo_terms`, `active_dimensions`, and `judges`, the accuracy of the classifiers, beyond
+    which a higher coherence means nothing. All dimensions are shared, unless the model says how many are: `shared`.
     `seed` fixes what is drawn; the global generator stays as it was.
     """
     device = next(model.parameters()).device
@@ -204,9 +241,19 @@ def evaluate(
         probes = {
             name: linear_probe(known[name][0], train.labels, held_out[name][0], test.labels) for name in POSTERIORS
         }
+        dimensions = held_out["joint"][0].shape[1]
+        shared = known["joint"][0][:, : getattr(model, "shared", dimensions)]
+        joint = {
+            "joint": joint_coherence(model, judges, torch.randn(draws, dimensions, device=device)),
+            "joint_learned_prior": joint_coherence(
+                model, judges, draw_from_learned_prior(shared, dimensions, draws, seed=seed)
+            ),
+        }
         return {
             **{name: value.micro for name, value in cross.items()},
-            "joint": joint_coherence(model, judges, dimensions=held_out["joint"][0].shape[1], draws=draws),
+            **{name: value.coherence for name, value in joint.items()},
+            "variety": {name: value.variety for name, value in joint.items()},
+            "digits_drawn": {name: list(value.digits) for name, value in joint.items()},
             "reconstructions": read_reconstructions(model, judges, test),
             "linear_probe": probes["joint"],
             "linear_probes": probes,

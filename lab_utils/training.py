@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -149,6 +150,20 @@ class Training:
         self._seen.append(checked(step, terms))
         self.optimizer.step()
         self.schedule.step()
+
+    def minutes_left(self, tried: int = 10) -> float:
+        """Return about how many minutes the rest will take, from some steps of a copy of the model, spread over t.
+
+        The run, its model and torch's generators stay as they are.
+        """
+        model = deepcopy(self.model)
+        with torch.random.fork_rng():
+            for i, pair in enumerate(islice(self.batches, tried + 1)):
+                if i == 1:  # the first step takes longer
+                    started = time.perf_counter()
+                self.objective(model, *pair, max(i - 0.5, 0) / tried)["loss"].backward()
+        done = len(self.history) * self.steps + len(self._seen)
+        return (time.perf_counter() - started) / tried * (self.epochs * self.steps - done) / 60
 
     def __str__(self) -> str:
         return in_words(len(self.history), self.epochs, self.history[-1]) if self.history else "not begun"

@@ -251,3 +251,74 @@ def test_real_mnist_and_the_first_svhn_digits_are_read(monkeypatch, own_folder):
     assert svhn.images.shape == (800, 3, 32, 32)
     official = np.load(REAL / "SVHN" / "svhn_official_labels.npz")
     assert np.array_equal(svhn.labels, official[official.files[0]][:800])
+
+
+# Files of one's own.
+
+
+def own_views(**changes):
+    """Return arrays as a file of one's own has them: 20 images of either view, 28 pixels wide."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(20) % 10
+    arrays = {
+        "mnist": rng.integers(0, 256, (20, 28, 28), dtype=np.uint8),
+        "mnist_labels": labels,
+        "svhn": rng.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8),
+        "svhn_labels": labels[::-1].astype(np.uint8),
+    }
+    return {name: array for name, array in (arrays | changes).items() if array is not None}
+
+
+def test_two_views_of_ones_own(own_folder, monkeypatch):
+    own_folder.mkdir()
+    arrays = own_views()
+    np.savez(own_folder / "train.npz", **arrays)
+    monkeypatch.setenv("LAB_DATA", "files")
+    mnist, svhn = load_views("train")
+    assert mnist.images.shape == (20, 1, 32, 32)
+    assert svhn.images.shape == (20, 3, 32, 32)
+    assert np.array_equal(svhn.images[3].permute(1, 2, 0).numpy(), arrays["svhn"][3])
+    assert svhn.labels.tolist() == arrays["svhn_labels"].tolist()
+    # Scaled, not cropped: corners stay corners.
+    assert int(mnist.images[5, 0, 0, 0]) == int(arrays["mnist"][5, 0, 0])
+    as_torch_has_them = arrays["svhn"].transpose(0, 3, 1, 2)
+    np.savez(own_folder / "train.npz", **own_views(svhn=as_torch_has_them, mnist=arrays["mnist"][:, None]))
+    again = load_views("train")
+    assert torch.equal(again.svhn.images, svhn.images)
+    assert torch.equal(again.mnist.images, mnist.images)
+    with pytest.raises(DataError, match=r"test.npz is not there. LAB_DATA=files wants train.npz and test.npz"):
+        load_views("test")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"svhn_labels": None}, "has no array svhn_labels"),
+        ({"svhn": np.zeros((20, 32, 32, 3))}, r"svhn must be uint8 \(N, S, S, 3\), bytes in 0..255; it is float64"),
+        ({"svhn": np.zeros((20, 32, 32), np.uint8)}, "svhn must be uint8"),
+        ({"svhn": np.zeros((20, 32, 24, 3), np.uint8)}, "svhn must be uint8"),
+        ({"mnist": np.zeros((20, 784), np.uint8)}, r"mnist must be uint8 \(N, S, S\), .* \(20, 784\)"),
+        ({"mnist": np.zeros((0, 28, 28), np.uint8)}, "mnist must be uint8"),
+        ({"mnist_labels": np.arange(19) % 10}, "one for each of 20 images"),
+        ({"mnist_labels": np.arange(20) % 10 / 1.0}, "mnist_labels must be whole numbers"),
+        ({"mnist_labels": np.arange(20) % 10 + 1}, "each of 0 to 9, and no other; it has 1, 2, 3"),
+        ({"mnist_labels": np.arange(20) % 9}, "each of 0 to 9"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_named(own_folder, changes, message):
+    own_folder.mkdir()
+    np.savez(own_folder / "train.npz", **own_views(**changes))
+    with pytest.raises(DataError, match=message) as caught:
+        load_views("train", "files")
+    assert str(own_folder / "train.npz") in str(caught.value)
+
+
+def test_a_file_that_is_none_is_named(own_folder):
+    own_folder.mkdir()
+    for content in (b"", b"no archive", b"PK\x03\x04 cut off"):
+        (own_folder / "train.npz").write_bytes(content)
+        with pytest.raises(DataError, match=r"train.npz is not a readable .npz file"):
+            load_views("train", "files")
+    np.savez(own_folder / "train.npz", **{name: np.array([object()]) for name in data.FILE_ARRAYS})
+    with pytest.raises(DataError, match="not a readable"):  # an object would be unpickled, which runs code
+        load_views("train", "files")

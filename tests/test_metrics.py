@@ -16,6 +16,7 @@ from lab_utils.metrics import (
     coherence,
     cross_coherence,
     decode,
+    draw_from_learned_prior,
     elbo_terms,
     evaluate,
     joint_coherence,
@@ -81,7 +82,7 @@ def test_a_model_that_keeps_the_digit_is_coherent(pairs):
     assert {name: value.micro for name, value in results.items()} == dict.fromkeys(
         [f"{source}_to_{target}" for source in ("mnist", "svhn", "joint") for target in ("mnist", "svhn")], 1.0
     )
-    assert joint_coherence(Toy(), JUDGES, dimensions=2) == 1.0
+    assert joint_coherence(Toy(), JUDGES, torch.randn(1000, 2)).coherence == 1.0
 
 
 def test_shuffled_labels_are_at_chance(pairs):
@@ -108,7 +109,31 @@ def test_each_coherence_looks_at_its_own_encoder_and_decoder(pairs, broken, at_c
 
 def test_joint_coherence_sees_decoders_that_do_not_agree():
     torch.manual_seed(0)
-    assert joint_coherence(Toy(deaf=("svhn",)), JUDGES, dimensions=2) == pytest.approx(0.1, abs=0.03)
+    value = joint_coherence(Toy(deaf=("svhn",)), JUDGES, torch.randn(10_000, 2)).coherence
+    assert value == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_model_that_draws_one_digit_is_coherent_and_has_no_variety():
+    always = joint_coherence(Toy(), JUDGES, torch.tensor([[1.25, 0.0]]).expand(500, 2))  # (7 - 4.5) / 2
+    assert always.coherence == 1.0
+    assert always.digits == (0,) * 7 + (1.0, 0, 0)
+    assert always.variety == 0.0
+    each = joint_coherence(Toy(), JUDGES, torch.stack([(torch.arange(500) % 10 - 4.5) / 2, torch.zeros(500)], 1))
+    assert each.variety == pytest.approx(1.0)
+    assert sum(each.digits) == pytest.approx(1.0)
+
+
+def test_a_learned_prior_draws_shared_dimensions_where_the_codes_are_and_the_others_from_the_prior():
+    torch.manual_seed(0)
+    corners = torch.tensor([[2.0, 2.0], [-2.0, 2.0], [0.0, -3.0]])
+    means = corners.repeat(200, 1) + 0.1 * torch.randn(600, 2)
+    z = draw_from_learned_prior(means, dimensions=4, draws=4000)
+    nearest = torch.cdist(z[:, :2], corners).min(1)
+    assert nearest.values.max() < 1.0  # N(0, I) would put most of its draws between them
+    assert np.bincount(nearest.indices) / 4000 == pytest.approx([1 / 3] * 3, abs=0.05)
+    assert z[:, 2:].mean(0).tolist() == pytest.approx([0, 0], abs=0.1)
+    assert z[:, 2:].std(0).tolist() == pytest.approx([1, 1], abs=0.1)
+    assert draw_from_learned_prior(means[:20], 4, 10).shape == (10, 4)  # too few for three Gaussians: one
 
 
 def test_micro_counts_images_and_macro_counts_digits():
@@ -130,7 +155,7 @@ def test_each_judge_reads_its_own_view(pairs):
     ones = LabelledPairs(pairs.mnist[1::10], pairs.svhn[1::10], pairs.labels[1::10])
     results = cross_coherence(Toy(), judges, ones)
     assert {value.micro for value in results.values()} == {1.0}  # a swapped judge would read 3, or stop
-    assert joint_coherence(Toy(), judges, dimensions=2) < 0.2
+    assert joint_coherence(Toy(), judges, torch.randn(1000, 2)).coherence < 0.2
 
 
 def test_elbo_terms_are_those_of_torch_distributions(pairs):
@@ -179,6 +204,10 @@ def test_evaluate_gives_the_same_numbers_and_leaves_model_and_generator_alone(pa
     assert first == second
     assert first["linear_probes"]["svhn"] > 0.9 > 0.2 > first["linear_probes"]["mnist"]
     assert first["judges"] == {"mnist": 1.0, "svhn": 1.0}
+    assert first["joint"] == first["joint_learned_prior"] == 1.0
+    # N(0, 1) in z[0] draws the digits in the middle most; the codes of the pairs have all ten alike.
+    assert first["variety"]["joint"] < 0.95 < first["variety"]["joint_learned_prior"]
+    assert first["digits_drawn"]["joint"][0] < 0.03
     assert model.training
     assert torch.equal(torch.get_rng_state(), state)
 

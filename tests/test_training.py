@@ -291,3 +291,19 @@ def test_nobody_sees_a_bar_in_an_automatic_run(capsys):
         print(run)
     assert capsys.readouterr().out.startswith("epoch 1 of 1: loss ")
     assert in_words(3, 12, {"loss": 1.0, "seconds": 2.0}) == "epoch  3 of 12: loss 1.0"
+
+
+def test_an_estimate_of_the_time_changes_nothing(views):
+    def run(estimates):
+        torch.manual_seed(0)
+        model = OwnDimensionsVAE(product_with_prior, width=4)
+        training = Training(model, PairBatches(PairedDataset, views, batch=16), recipe(), 2, 5)
+        found = [training.minutes_left(tried=3)] if estimates else []
+        for _ in training:
+            found += [training.minutes_left(tried=3)] if estimates else []
+        return found, training.history[-1]["loss"]
+
+    minutes, loss = run(estimates=True)
+    assert minutes[0] > 0 < minutes[1]
+    assert minutes[2] == 0
+    assert loss == run(estimates=False)[1]
