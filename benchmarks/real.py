@@ -11,9 +11,10 @@ by photograph. With a test file, FILE is trained on as a whole, and the test fil
 Settings are chosen with `--validate`: then the digits held out above stay aside, others are held out in their place,
 and the handwriting to read comes from the training set, too. `--change` trains a recipe with other settings.
 
-Each finished run is kept in the JSON file, and is not run again. `--views DIR` only writes train.npz and test.npz, with
-which the notebooks run: LAB_DATA=files LAB_DATA_DIR=DIR. `--docs` writes docs/real.md from the runs in the JSON file,
-and draws its pictures when the recipe is trained with the first seed.
+Each finished run is kept in the JSON file, and is not run again; with `--validate` or a test file, name one with
+`--json`, since runs that are read on other digits are other runs. `--views DIR` only writes train.npz and test.npz,
+with which the notebooks run: LAB_DATA=files LAB_DATA_DIR=DIR. `--docs` writes docs/real.md from the runs in the JSON
+file, and draws its pictures when the recipe is trained with the first seed.
 
 A model of MultiVae is trained with the settings published for it, with the same encoders, decoders and pairs, for as
 long as the recipe took (processor seconds), and takes part if it is installed; this project does not depend on it.
@@ -493,7 +494,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0, help="another process does the seeds before it")
     parser.add_argument("--models", default="recipe,core,dmvae,mmvae,mvtcae", help="separated by commas")
-    parser.add_argument("--json", type=Path, default=DOCS / "real.json", help="finished runs; default docs/real.json")
+    parser.add_argument("--json", type=Path, help="finished runs; default docs/real.json")
     parser.add_argument("--validate", action="store_true", help="hold out others, to choose settings")
     parser.add_argument("--change", type=change, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--minutes", type=float, help="for each model of MultiVae, if the recipe has no run yet")
@@ -506,6 +507,12 @@ def arguments() -> argparse.Namespace:
         parser.error(f"no model {', '.join(sorted(unknown))}; there are recipe, core, {', '.join(PEERS)}")
     if options.change and not options.validate:
         parser.error("--change goes with --validate: settings are chosen on photographs that the result is not read on")
+    if options.json is None:
+        if options.validate or options.svhn_test:
+            parser.error(
+                "name a file of its own with --json: docs/real.json has the runs that were read by other digits"
+            )
+        options.json = DOCS / "real.json"
     if options.validate and options.docs:
         parser.error("--docs goes without --validate: the page shows what was read on the test photographs")
     for file in filter(None, (options.svhn, options.svhn_test)):

@@ -66,7 +66,7 @@ class JointCoherence(NamedTuple):
     def variety(self) -> float:
         """The entropy of the digits drawn, as a share (0..1) of the most that ten can have, log 10."""
         shares = np.array([share for share in self.digits if share > 0])
-        return float(-(shares * np.log(shares)).sum() / np.log(10)) + 0.0
+        return float(-(shares * np.log(shares)).sum() / np.log(10)) + 0.0  # of one digit 0, not -0
 
 
 def sample(posterior: Gaussian) -> Tensor:

@@ -173,7 +173,9 @@ def test_a_test_file_is_tested_on_and_the_other_trained_on_as_a_whole(files, tmp
         (["--change", "bta=1", "--validate"], "'bta' is no setting; they are beta"),
         (["--change", "beta=much", "--validate"], "beta takes a number"),
         (["--change", "beta=1"], "--change goes with --validate"),
-        (["--validate", "--docs"], "--docs goes without --validate"),
+        (["--validate"], "name a file of its own with --json"),
+        (["--svhn-test", __file__], "name a file of its own with --json"),
+        (["--validate", "--json", "runs.json", "--docs"], "--docs goes without --validate"),
     ],
 )
 def test_mistyped_arguments_say_what_was_expected(files, arguments, message, monkeypatch, capsys):

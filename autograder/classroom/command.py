@@ -34,7 +34,8 @@ def reported(run: Callable[[], int]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
             raise
-        print(f"error: {error.filename or 'a file'} cannot be written: {error.strerror}", file=sys.stderr)
+        what = "opened" if error.errno == errno.EACCES else "written"
+        print(f"error: {error.filename or 'a file'} cannot be {what}: {error.strerror}", file=sys.stderr)
         return 2
 
 

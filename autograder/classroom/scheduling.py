@@ -85,8 +85,8 @@ def _fault(course: Course, executor: concurrent.futures.Executor | None) -> str:
         autograded.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=autograded) as file:
             file.write(bytes(1 << 20))
-    except ConfinementError:
-        raise
+    except (ConfinementError, concurrent.futures.BrokenExecutor):
+        raise  # a lost process may be replaced
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""
