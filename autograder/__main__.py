@@ -3,8 +3,12 @@
 import argparse
 import io
 import json
+import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from autograder import ahead
@@ -55,23 +59,43 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(schema_page() if options.markdown else json.dumps(json_schema(), indent=1))
         return 0
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a service ends it like Ctrl-C
     try:
-        configuration = read_configuration(Path.cwd())
-        if configuration and not options.scheduler:
-            ahead.start(Path.cwd(), configuration.config, options)
-        from autograder.classroom import command, watching
+        with _interruptible():
+            configuration = read_configuration(Path.cwd())
+            if configuration and not options.scheduler:
+                ahead.start(Path.cwd(), configuration.config, options)
+            from autograder.classroom import command, watching
 
-        if options.command == "watch":
-            return command.reported(lambda: watching.watch(options, configuration))
-        return command.reported(lambda: command.grade(options, configuration))
+            if options.command == "watch":
+                return command.reported(lambda: watching.watch(options, configuration))
+            return command.reported(lambda: command.grade(options, configuration))
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; what was graded is recorded, and the next run grades the rest", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM, which ends a service, interrupt like Ctrl-C, and let neither be lost.
+
+    Python drops an exception that is raised while an object is being deleted; an interrupt is then sent again.
+    """
+    before, hook = signal.signal(signal.SIGTERM, signal.default_int_handler), sys.unraisablehook
+
+    def send_again(unraisable: "sys.UnraisableHookArgs") -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            hook(unraisable)
+
+    sys.unraisablehook = send_again
+    try:
+        yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
 
 

@@ -180,6 +180,22 @@ def test_ctrl_c_stops_cleanly(course):
     assert gone(below)
 
 
+def test_an_interrupt_that_python_drops_is_sent_again(monkeypatch, capsys):
+    """It drops one that comes while an object is being deleted."""
+
+    class Last:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    def interrupted(folder):
+        Last()
+        time.sleep(20)
+
+    monkeypatch.setattr("autograder.__main__.read_configuration", interrupted)
+    assert main(["grade", "multiview_vae"]) == 130
+    assert "the next run grades the rest" in capsys.readouterr().err
+
+
 def test_ctrl_c_with_one_job_costs_nobody_a_grade(course):
     """The checks run in the process that is interrupted, and pytest keeps Ctrl-C to itself."""
     (course / "grades" / "multiview_vae").mkdir(parents=True)

@@ -1,13 +1,10 @@
 """The command `watch`: grade what is handed in as soon as it lies still, for as long as the command runs."""
 
 import argparse
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 from autograder.classroom.command import alone, graded_by, prepared, shown
 from autograder.classroom.course import Course, CourseError
@@ -29,8 +26,8 @@ def watch(options: argparse.Namespace, configuration: Configuration | None) -> i
     looked: dict[str, Files] = {}  # at the last look
     known: dict[str, Files] = {}  # when they were graded
     said = ""
-    with _until_stopped() as stopped, suppress(KeyboardInterrupt):
-        while not stopped.is_set():
+    with suppress(KeyboardInterrupt):
+        while True:
             problem = ""
             try:
                 course = prepared(options, None)  # configuration and release may have changed
@@ -49,7 +46,7 @@ def watch(options: argparse.Namespace, configuration: Configuration | None) -> i
             if problem and problem != said:
                 print(f"{problem}\nstill waiting", file=sys.stderr)
             said = problem
-            stopped.wait(options.every)
+            time.sleep(options.every)
     print("\nended; what was graded is recorded", file=sys.stderr)
     return 0
 
@@ -73,23 +70,3 @@ def _files(folder: Path) -> Files:
             status = path.lstat()
             found.append((str(path), status.st_mtime_ns, status.st_size))
     return tuple(found)
-
-
-@contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C sets, and SIGTERM, which services are sent; both also interrupt what is under way.
-
-    The interrupt alone may be lost: Python drops one that is raised while an object is being deleted.
-    """
-    stopped = threading.Event()
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
