@@ -13,7 +13,7 @@ c.ConfinedProvisioner.readable = [*find_spec("lab_utils").submodule_search_locat
 c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.cache.drawn_data"}
 # What the notebooks import is imported once, by the process that kernels are forked from.
 c.ConfinedProvisioner.preload += [
-    *("torch", "numpy", "pandas", "matplotlib.pyplot"),
+    *("torch", "numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg"),
     "torch.fx.experimental.symbolic_shapes",  # PyTorch itself imports it when it takes a gradient for the first time
     *(f"lab_utils.{name}" for name in ("batches", "definitions", "figures", "judges", "metrics", "training")),
 ]

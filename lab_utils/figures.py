@@ -177,7 +177,7 @@ def show_product_2d() -> None:
     titles = ("first expert: sure of z1", "second expert: sure of z2", "product: sure of both")
     for axis, density, title in zip(_axes(figure, 1, 3), (first, second, first * second), titles, strict=True):
         axis.contourf(z1, z2, density, levels=12, cmap="Greys")
-        axis.set(title=title, xlabel="z1", ylabel="z2", aspect="equal")
+        axis.set(title=title, xlabel="z1", ylabel="z2", aspect="equal", xticks=(-4, 0, 4), yticks=(-4, 0, 4))
         axis.title.set_fontsize(9)
     show(figure, "product_2d", "Contours: a tall ellipse, a wide ellipse, and their product, a small round spot.")
 

@@ -1,6 +1,7 @@
 """What was executed is written to nbgrader's folders and gradebook, and to a separate file for each student."""
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -10,6 +11,7 @@ from typing import Any
 
 import msgspec
 import nbformat
+import nbgrader.api
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.api import MissingEntry
@@ -28,6 +30,10 @@ from autograder.notebooks.execute import ExecuteOutside
 from autograder.notebooks.exporters import forget
 from autograder.notebooks.release import GradedCell
 from autograder.notebooks.work import Executed
+
+# nbgrader opens the gradebook some twenty times for a submission; with an engine that stays, it compiles each of its
+# statements once in a run, not each time.
+nbgrader.api.create_engine = functools.lru_cache(1)(nbgrader.api.create_engine)
 
 
 class Replay(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types

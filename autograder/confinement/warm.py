@@ -5,6 +5,7 @@ becomes a kernel, with random numbers, temporary folders and signals of its own.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -28,7 +29,8 @@ _MOST = 1 << 20  # bytes of one request
 # What a kernel imports at its start: ipykernel imports these only when an instance is made.
 _KERNEL = (
     *("ipykernel.kernelapp", "ipykernel.debugger", "tornado.platform.asyncio"),
-    *("IPython.core.completerlib", "IPython.core.oinspect", "IPython.extensions.storemagic", "sqlite3"),
+    *("IPython.core.completerlib", "IPython.core.debugger", "IPython.core.oinspect", "IPython.extensions.storemagic"),
+    "sqlite3",
 )
 
 
@@ -121,6 +123,7 @@ def serve(modules: Sequence[str]) -> None:
     with without_address_grammar():
         for module in (*_KERNEL, *modules):
             importlib.import_module(module)
+    gc.freeze()  # else a collection in a kernel would touch, and so copy, every page that it shares with the others
     line = socket.socket(fileno=os.dup(0))
     wake, woken = os.pipe()
     os.set_blocking(woken, False)

@@ -296,8 +296,14 @@ def test_used_once(paired_dataset: Answer, generator: torch.Generator) -> None:
 @pytest.mark.points(2)
 def test_unequal_classes(paired_dataset: Answer, generator: torch.Generator) -> None:
     """Unequal classes: each label has as many pairs as its smaller class, whichever dataset has it."""
-    given = unequal(generator)
-    pairs = items(paired_dataset, given)
+    many = views(shuffled({0: 4, 3: 270, 8: 2}, generator), shuffled({0: 3, 3: 260, 8: 6}, generator))
+    for given in (unequal(generator), many):
+        expect_every_pair(paired_dataset, given)
+
+
+def expect_every_pair(answer: Answer, given: Views) -> None:
+    """Raise `Wrong` unless each label has as many pairs as its smaller class, and no image two."""
+    pairs = items(answer, given)
     expect_number(len(pairs), given, pairs)
     expect_labels(pairs, given)
     expect_once(pairs)
@@ -343,19 +349,22 @@ def test_empty_overlap(paired_dataset: Answer, generator: torch.Generator) -> No
 
 @pytest.mark.points(1)
 def test_stable(paired_dataset: Answer, generator: torch.Generator) -> None:
-    """Asking twice for the same item gives the same pair."""
+    """Asking twice for the same item gives the same pair, also after other datasets were paired."""
     given = views(shuffled({1: 6, 8: 7}, generator), shuffled({1: 7, 8: 6}, generator))
     dataset = paired_dataset(given.first, given.second)
     forth = indices(dataset, given)
     once = [read_item(item) for item in dataset.take(forth)]
+    other = views(shuffled({1: 9, 8: 9}, generator), shuffled({1: 9, 8: 9}, generator))
+    paired_dataset(other.first, other.second)
     again = [read_item(item) for item in dataset.take(forth[::-1])][::-1]
     for i, (before, after) in enumerate(zip(once, again, strict=True)):
         if before != after:
             raise Wrong(
                 expected=f"item {i} to be the same pair each time: images {before.first[1]} and {before.second[1]}",
                 got=f"images {after.first[1]} and {after.second[1]} at the second time",
-                cause="a partner is drawn at random in __getitem__, or an item depends on those asked for before",
-                hint="Make the list of pairs once, in __init__; __getitem__ only looks it up.",
+                cause="a partner is drawn at random in __getitem__, or an item depends on what was asked for or paired "
+                "since",
+                hint="Make the list of pairs once, in __init__, and keep it in `self`; __getitem__ only looks it up.",
             )
     if not once:
         expect_number(0, given)

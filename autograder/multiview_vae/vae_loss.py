@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.diagnosis import NAN, NAN_HINT, Mistake, Wrong, backward, compare, describe, same
+from autograder.checking.diagnosis import NAN, NAN_HINT, Mistake, Wrong, backward, compare, describe, same, untouched
 from autograder.multiview_vae import references
 from autograder.multiview_vae.references import LossParts, pixel
 
@@ -22,7 +22,7 @@ ORDER = "(loss, recon_mnist, recon_svhn, kl)"
 
 
 class Inputs(TypedDict):
-    """Everything `vae_loss` can be given: images (B, C, 32, 32) in (0, 1), mu and logvar (B, D)."""
+    """Everything `vae_loss` can be given: images (B, C, H, W) in [0, 1], mu and logvar (B, D)."""
 
     x_recon_mnist: Tensor
     x_mnist: Tensor
@@ -33,20 +33,35 @@ class Inputs(TypedDict):
 
 
 def draw(generator: torch.Generator, batch: int = 5, latent: int = 20) -> Inputs:
-    """Return a random batch; reconstructions stay away from 0 and 1, where the cross entropy is infinite."""
+    """Return a random batch of small images; reconstructions stay away from 0 and 1, where the cross entropy ends."""
 
-    def images(channels: int) -> Tensor:
-        return 0.001 + 0.998 * torch.rand(batch, channels, 32, 32, generator=generator)
+    def images(*shape: int) -> Tensor:
+        return 0.001 + 0.998 * torch.rand(batch, *shape, generator=generator)
 
     mu, logvar = torch.randn(2, batch, latent, generator=generator)
     return {
-        "x_recon_mnist": images(1),
-        "x_mnist": images(1),
-        "x_recon_svhn": images(3),
-        "x_svhn": images(3),
+        "x_recon_mnist": images(1, 9, 7),
+        "x_mnist": images(1, 9, 7),
+        "x_recon_svhn": images(3, 6, 8),
+        "x_svhn": images(3, 6, 8),
         "mu": mu,
         "logvar": logvar - 0.5,
     }
+
+
+def extremes(generator: torch.Generator, part: str) -> Iterator[Inputs]:
+    """Yield batches as a model gives them early and late: for the KL very sure and very unsure posteriors, for the
+    images black and white pixels, some of them badly rebuilt.
+    """
+    for low, high in ((-10, 0), (0, 10)) if part == "kl" else ((0, 0),):
+        inputs = draw(generator, batch=3, latent=24)
+        inputs["logvar"] = low + (high - low) * torch.rand(3, 24, generator=generator)
+        for image in (inputs["x_mnist"], inputs["x_svhn"]):
+            chosen = torch.rand(image.shape, generator=generator) < 0.5
+            image[chosen] = image[chosen].round()
+        inputs["x_mnist"][0, 0, 0, :2] = torch.tensor([1.0, 0.0])
+        inputs["x_recon_mnist"][0, 0, 0, :2] = torch.tensor([1e-4, 1 - 1e-4])
+        yield inputs
 
 
 def call(answer: Answer, **inputs: Any) -> LossParts:
@@ -326,12 +341,18 @@ def compare_loss(
     )
 
 
+def needed(inputs: Mapping[str, Any], present: tuple[str, ...]) -> dict[str, Any]:
+    """Return the inputs that the named parts need."""
+    return {name: value for name, value in inputs.items() if belongs(name, present)}
+
+
 def only(answer: Answer, generator: torch.Generator, *present: str) -> None:
     """Call with only what the named parts need, and compare these, the absent ones and the total."""
     inputs = draw(generator)
-    given = {name: value for name, value in inputs.items() if belongs(name, present)}
+    given = needed(inputs, present)
     got = call(answer, **given)
-    own = call(answer, **inputs)  # a wrong KL costs its points elsewhere; here it must not depend on the views
+    # A wrong KL costs its points elsewhere; here it must not depend on the views.
+    own = call(answer, **inputs) if "kl" in present else got
     with naming_order(got, given):
         compare_only(got, own, inputs, present)
 
@@ -375,11 +396,11 @@ def stored_inputs(batch: int, latent: int) -> Inputs:
 
 def compare_part(answer: Answer, generator: torch.Generator, part: str) -> None:
     """Compare one part of joint calls with the formula on random inputs and with the stored references."""
-    inputs = draw(generator)
-    got = call(answer, **inputs)
-    right = getattr(references.vae_loss(**inputs), part)
-    with naming_order(got, inputs):
-        compare_with(part, getattr(got, part), right, inputs)
+    for inputs in (draw(generator), *extremes(generator, part)):
+        got = call(answer, **inputs)
+        right = getattr(references.vae_loss(**inputs), part)
+        with naming_order(got, inputs):
+            compare_with(part, getattr(got, part), right, inputs)
     for case in references.golden()["vae_loss"]:
         inputs = stored_inputs(case["batch"], case["latent"])
         got = call(answer, **inputs)
@@ -407,14 +428,17 @@ def test_kl(vae_loss: Answer, generator: torch.Generator) -> None:
 
 @pytest.mark.points(1)
 def test_loss(vae_loss: Answer, generator: torch.Generator) -> None:
-    """The loss of a joint call is the sum of its three parts."""
+    """The loss of a joint call is the sum of its three parts; the inputs stay as they are."""
     inputs = draw(generator)
-    got, again = call(vae_loss, **inputs), call(vae_loss, **inputs)
+    given = copied(inputs)
+    got, again = scalars(vae_loss(**given)), call(vae_loss, **inputs)
     with naming_order(got, inputs):
         compare_loss(got)
     for name in LossParts._fields:
         cause, hint = "the result is random", "The KL of two Gaussians has a formula; nothing here is drawn."
         compare(name, getattr(again, name), getattr(got, name).detach(), cause=cause, hint=hint)
+    for name, value in inputs.items():
+        untouched(name, given[name], value)
     # In the documented order, without names.
     compare_loss(by_position := scalars(vae_loss(*copied(inputs).values())))
     for name in LossParts._fields[1:]:
@@ -437,16 +461,17 @@ def test_svhn_only(vae_loss: Answer, generator: torch.Generator) -> None:
 
 @pytest.mark.points(1)
 def test_absent(vae_loss: Answer, generator: torch.Generator) -> None:
-    """Without a posterior the KL counts 0; a posterior alone counts its KL."""
+    """Without a posterior the KL counts 0; one part alone counts."""
     only(vae_loss, generator, "recon_mnist", "recon_svhn")
-    only(vae_loss, generator, "kl")
+    for part in LossParts._fields[1:]:
+        only(vae_loss, generator, part)
 
 
 @pytest.mark.points(1)
 def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
-    """Batches of 1 and of 7: the mean over the batch, whatever its size."""
-    for batch in (1, 7):
-        inputs = draw(generator, batch=batch, latent=3)
+    """Batches of 1 and of 40: the mean over the batch, whatever its size, and any number of latent dimensions."""
+    for batch, latent in ((1, 3), (40, 64)):
+        inputs = draw(generator, batch=batch, latent=latent)
         got, right = call(vae_loss, **inputs), references.vae_loss(**inputs)
         with naming_order(got, inputs):
             for name in TABLES:
@@ -456,22 +481,35 @@ def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
 @pytest.mark.points(1)
 def test_beta(vae_loss: Answer, generator: torch.Generator) -> None:
     """beta multiplies the KL in the total, and nothing else."""
-    weighted(vae_loss, generator, beta=3.0)
+    weighted(vae_loss, generator, "beta", (3.0, 0.25, 0.0), ("recon_mnist", "kl"), ("recon_mnist", "recon_svhn"))
 
 
 @pytest.mark.points(1)
 def test_svhn_weight(vae_loss: Answer, generator: torch.Generator) -> None:
     """svhn_weight multiplies the SVHN term in the total, and nothing else."""
-    weighted(vae_loss, generator, svhn_weight=7.0)
+    weighted(vae_loss, generator, "svhn_weight", (7.0, 0.25, 0.0), ("recon_svhn", "kl"), ("recon_mnist", "kl"))
 
 
-def weighted(answer: Answer, generator: torch.Generator, **weight: float) -> None:
-    """Compare a weighted call with an unweighted one: the parts stay, the total changes by the weighted part only."""
+def weighted(
+    answer: Answer, generator: torch.Generator, name: str, values: tuple[float, ...], *presents: tuple[str, ...]
+) -> None:
+    """Compare weighted calls with an unweighted one: the parts stay, the total changes by the weighted part only.
+
+    With the first of the weights, the total must be right also where only the parts named in one of `presents` are.
+    """
     inputs = draw(generator)
     plain = call(answer, **inputs)
-    got = call(answer, **inputs, **weight)
-    with naming_order(got, {**inputs, **weight}):
-        compare_weighted(plain, got, **weight)
+    for value in values:
+        weight = {name: value}
+        got = call(answer, **inputs, **weight)
+        with naming_order(got, {**inputs, **weight}):
+            compare_weighted(plain, got, **weight)
+    weight = {name: values[0]}
+    for present in presents:
+        given = needed(inputs, present)
+        got = call(answer, **given, **weight)
+        with naming_order(got, {**given, **weight}):
+            compare_loss(got, **weight, present=present)
 
 
 def compare_weighted(plain: LossParts, got: LossParts, **weight: float) -> None:
@@ -539,10 +577,11 @@ def compare_gradients(
 @pytest.mark.points(1)
 def test_scalars(vae_loss: Answer, generator: torch.Generator) -> None:
     """All four results are scalar tensors of the inputs' dtype and device, also where a view is absent."""
-    for dtype in (torch.float32, torch.float64):
+    every = [p for n in (3, 2, 1) for p in itertools.combinations(LossParts._fields[1:], n)]
+    for dtype, presents in ((torch.float32, [every[0], every[-1]]), (torch.float64, every)):
         inputs = {name: value.to(dtype) for name, value in draw(generator, batch=2).items()}  # type: ignore[attr-defined]
-        for present in (LossParts._fields[1:], ("recon_mnist", "kl"), ("recon_svhn", "kl"), ("recon_svhn",)):
-            result = four(vae_loss(**{name: value for name, value in inputs.items() if belongs(name, present)}))
+        for present in presents:
+            result = four(vae_loss(**needed(inputs, present)))
             for name, part in zip(LossParts._fields, result, strict=True):
                 if not (
                     isinstance(part, Tensor)
