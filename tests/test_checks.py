@@ -1,6 +1,8 @@
 """Right answers earn everything; wrong answers lose points and hear why; wherever the answer lives."""
 
 import importlib
+import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -147,6 +149,42 @@ def test_no_cause_is_named_that_is_not_the_cause(exercise, answer, cause, untrue
     text = "\n".join(result.message for result in judge(exercise, answer, None).results)
     assert cause in text
     assert not [words for words in untrue if words in text], text
+
+
+@contextmanager
+def of_a_notebook():
+    """Set what a student's notebook may set for itself."""
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    torch.set_grad_enabled(False)
+    torch.use_deterministic_algorithms(True)
+    with np.errstate(all="raise"), warnings.catch_warnings(action="error"):
+        try:
+            yield
+            assert torch.get_default_dtype() == torch.float64
+            assert torch.get_default_device().type == "meta"
+            assert not torch.is_grad_enabled()
+            assert torch.are_deterministic_algorithms_enabled()
+        finally:
+            torch.set_default_dtype(torch.float32)
+            torch.set_default_device(None)
+            torch.set_grad_enabled(True)
+            torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("exercise", ALL_EXERCISES)
+def test_what_a_notebook_has_set_for_itself_costs_no_point(exercise):
+    found, answer = ALL_EXERCISES[exercise], ANSWERS[exercise].RIGHT[0]
+    ask = asking({found.answer: answer}, ASSIGNMENT if exercise in EXERCISES else EXTENSION)
+
+    def ask_there(request, seconds):
+        with of_a_notebook():
+            return ask(request, seconds)
+
+    with of_a_notebook():
+        here = check(exercise, answer)
+    there = run_checks(found, KernelAnswer(found, ask_there))
+    assert here.score == there.score == ALL_CELLS[exercise].points, f"{here}\n{there}"
 
 
 def test_a_function_that_returns_a_dataset_is_as_good_as_a_class():

@@ -3,14 +3,18 @@
 import difflib
 import linecache
 import signal
+import sys
 import sysconfig
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any, Protocol
+
+import numpy as np
 
 from autograder.assignments import Exercise
 from autograder.checking.report import Status
@@ -146,6 +150,30 @@ def explain(name: str, error: BaseException, checks: Path | None = None) -> str:
     line = linecache.getline(theirs[-1].filename, theirs[-1].lineno or 0).strip() if theirs else ""
     where = f"\nin line {theirs[-1].lineno} of its cell: {line}" if line else ""
     return f"{name} raised {text[:1500]}{where[:300]}"
+
+
+@contextmanager
+def usual_settings() -> Iterator[None]:
+    """Let a block run with the settings of a new process, whatever the notebook has set; they come back at its end.
+
+    These are PyTorch's default dtype and device, gradients and deterministic algorithms, what NumPy does where numbers
+    overflow, and whether a warning is an error.
+    """
+    torch = sys.modules.get("torch")
+    with warnings.catch_warnings(), np.errstate(all="warn"):
+        warnings.simplefilter("ignore")
+        if torch is None:
+            yield
+            return
+        dtype, strict = torch.get_default_dtype(), torch.get_deterministic_debug_mode()
+        try:
+            torch.set_default_dtype(torch.float32)
+            torch.set_deterministic_debug_mode("default")
+            with torch.device("cpu"), torch.inference_mode(False), torch.enable_grad():
+                yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_deterministic_debug_mode(strict)
 
 
 @contextmanager

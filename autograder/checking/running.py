@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from autograder.assignments import AssignmentError, Exercise, find_exercise
-from autograder.checking.answers import Answer, AnswerError, LocalAnswer
+from autograder.checking.answers import Answer, AnswerError, LocalAnswer, usual_settings
 from autograder.checking.diagnosis import Wrong
 from autograder.checking.report import Report, Result, Status, plain
 
@@ -32,7 +32,8 @@ _WITHOUT = (
 def check_here(exercise: str, answer: object, *, seed: int | None = None) -> Report:
     """Grade an answer that lives in this process; see `autograder.check`."""
     found = find_exercise(exercise)
-    return run_checks(found, LocalAnswer(found, answer), seed=seed, cut_off=True)
+    with usual_settings():
+        return run_checks(found, LocalAnswer(found, answer), seed=seed, cut_off=True)
 
 
 def points_of(exercise: Exercise) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from IPython import get_ipython
 
-from autograder.checking.answers import explain, nearest, not_callable
+from autograder.checking.answers import explain, nearest, not_callable, usual_settings
 from autograder.remote import protocol
 from autograder.remote.protocol import Mark, Reply, Request
 from autograder.remote.wire import decode, encode, plain_text
@@ -55,7 +55,8 @@ def _reply(asked: Request) -> Reply:
     if not callable(answer):
         return protocol.Failed(plain_text(not_callable(name, answer)))
     try:
-        return _WORK[type(asked)](answer, asked)
+        with usual_settings():
+            return _WORK[type(asked)](answer, asked)
     except BaseException as error:  # an interrupt too: the grader knows whether it sent one
         return protocol.Failed(plain_text(explain(name, error)))
 
