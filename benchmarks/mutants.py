@@ -202,7 +202,9 @@ def definitions(answer: Any) -> list[ast.stmt]:
         where, node = definition_of(one)
         if where != file:
             return
-        for name in (part.id for part in ast.walk(node) if isinstance(part, ast.Name)):
+        written = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+        own_names = {part.id for part in written if isinstance(part.ctx, ast.Store)}
+        for name in sorted({part.id for part in written} - own_names):
             used = names.get(name)
             own = inspect.isfunction(used) or (inspect.isclass(used) and used.__module__ == answer.__module__)
             if own and used is not one and name not in found:

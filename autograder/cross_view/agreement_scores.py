@@ -8,7 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.diagnosis import NAN, Mistake, Wrong, backward, compare, compare_gradient, describe, tensors
+from autograder.checking.diagnosis import (
+    NAN,
+    Mistake,
+    Wrong,
+    backward,
+    compare,
+    compare_gradient,
+    describe,
+    tensors,
+    untouched,
+)
 from autograder.cross_view import references
 
 EXERCISE = {"answer": "agreement_scores"}
@@ -48,6 +58,9 @@ def mistakes(posteriors: Posteriors) -> list[Mistake]:
 
     def log_a(precision: Tensor, eta: Tensor) -> Tensor:
         return 0.5 * (eta.square() / precision - precision.log())
+
+    def square(precision: Tensor, eta: Tensor) -> Tensor:
+        return eta.square() / precision
 
     single = log_a(one1, eta1) + log_a(one2, eta2)
     with_prior = log_a(one1 + one2 - 1, eta1 + eta2)
@@ -113,6 +126,42 @@ def mistakes(posteriors: Posteriors) -> list[Mistake]:
         Mistake("you returned minus half the squared distance of the means", formula, -distance / 2),
         Mistake("you returned the product of the means", formula, mu1 @ mu2.T),
         Mistake("you returned the integral, not its logarithm", "Leave out the exp at the end.", right.exp()),
+        Mistake(
+            "the half before eta^2 / P is missing",
+            "A(P, eta) = (eta^2 / P - log P) / 2.",
+            right + 0.5 * (square(one1 + one2 - 1, eta1 + eta2) - square(one1, eta1) - square(one2, eta2)).sum(-1),
+        ),
+        Mistake(
+            "the half before log P is missing",
+            "A(P, eta) = (eta^2 / P - log P) / 2.",
+            right - 0.5 * ((one1 + one2 - 1).log() - one1.log() - one2.log()).sum(-1),
+        ),
+        Mistake(
+            "eta^2 / P in A has the wrong sign",
+            "A(P, eta) = (eta^2 / P - log P) / 2.",
+            right - (square(one1 + one2 - 1, eta1 + eta2) - square(one1, eta1) - square(one2, eta2)).sum(-1),
+        ),
+        Mistake(
+            "the term eta^2 / P in A is missing",
+            "A(P, eta) = (eta^2 / P - log P) / 2.",
+            right - 0.5 * (square(one1 + one2 - 1, eta1 + eta2) - square(one1, eta1) - square(one2, eta2)).sum(-1),
+        ),
+        Mistake(
+            "the prior is divided out twice",
+            prior,
+            (log_a(one1 + one2 - 2, eta1 + eta2) - single).sum(-1),
+        ),
+        Mistake(
+            "eta is the mean times the variance here; it is the mean times the precision",
+            "eta = mu * P.",
+            _with_eta(one1, mu1[:, None] / one1, one2, mu2[None] / one2, log_a),
+        ),
+        Mistake("this is the logarithm to base 2", "Every logarithm here is the natural one.", right / math.log(2)),
+        Mistake(
+            "each row is made to sum to one: this is the log of a softmax",
+            "Leave out the softmax; the notebook takes it afterwards.",
+            right.log_softmax(1),
+        ),
     ]
     if right.shape[0] == right.shape[1]:
         found.append(
@@ -140,19 +189,36 @@ def compare_scores(
 ) -> None:
     """Compare scores with the reference, and name the mistake."""
     right = references.agreement_scores(*posteriors)
+    compare_values(got, right, mistakes(posteriors), cause=cause, hint=hint, rtol=rtol)
+
+
+def compare_values(
+    got: Tensor,
+    right: Tensor,
+    typical: list[Mistake],
+    *,
+    cause: str = CAUSE,
+    hint: str = HINT,
+    rtol: float = 1e-4,
+) -> None:
+    """Compare scores with the right ones, and name the mistake."""
     if got.shape == right.shape and got.isnan().any():
         cause, hint = (
             NAN,
             "P1 + P2 - 1 is at least 1 here; which of your terms takes the logarithm of something negative?",
         )
-    compare("score", got, right, mistakes=mistakes(posteriors), cause=cause, hint=hint, rtol=rtol, atol=1e-3)
+    compare("score", got, right, mistakes=typical, cause=cause, hint=hint, rtol=rtol, atol=1e-3)
 
 
 @pytest.mark.points(1)
 def test_shapes(agreement_scores: Answer, generator: torch.Generator) -> None:
-    """N and M posteriors give a matrix of scores, (N, M)."""
+    """N and M posteriors give a matrix of scores, (N, M); the inputs stay as they are."""
     for first, second, dimensions in ((5, 5, 6), (4, 7, 6), (1, 3, 2), (6, 1, 1)):
-        got = call(agreement_scores, *draw(generator, first, second, dimensions))
+        posteriors = draw(generator, first, second, dimensions)
+        mu1, logvar1, mu2, logvar2 = given = [tensor.clone() for tensor in posteriors]
+        (got,) = tensors(agreement_scores(mu1, logvar1, mu2, logvar2), "scores")
+        for name, before, now in zip(("mu1", "logvar1", "mu2", "logvar2"), posteriors, given, strict=True):
+            untouched(name, now, before)
         if got.shape != (first, second):
             raise Wrong(
                 expected=f"a tensor of shape {(first, second)} from {first} and {second} posteriors",
@@ -167,17 +233,26 @@ def test_shapes(agreement_scores: Answer, generator: torch.Generator) -> None:
 @pytest.mark.points(2)
 def test_one_pair(agreement_scores: Answer) -> None:
     """One pair in one dimension is the stored integral."""
+    found, right, typical = [], [], []
     for case in references.golden()["agreement_scores"]:
-        values = [torch.tensor([[value]]) for value in case["pair"]]
-        mu1, logvar1, mu2, logvar2 = values
-        compare_scores(call(agreement_scores, *values), (mu1, logvar1, mu2, logvar2))
+        mu1, logvar1, mu2, logvar2 = values = [torch.tensor([[value]]) for value in case["pair"]]
+        found.append(call(agreement_scores, *values))
+        right.append(references.agreement_scores(mu1, logvar1, mu2, logvar2))
+        typical.append(mistakes((mu1, logvar1, mu2, logvar2)))
+        if found[-1].shape != (1, 1):
+            compare_values(found[-1], right[-1], [])
+    # A mistake is named if it fits all of them: single pairs are often the same by two.
+    fitting = [
+        Mistake(one[0].cause, one[0].hint, torch.cat([m.value for m in one])) for one in zip(*typical, strict=True)
+    ]
+    compare_values(torch.cat(found), torch.cat(right), fitting)
 
 
 @pytest.mark.points(2)
 def test_every_pair(agreement_scores: Answer, generator: torch.Generator) -> None:
     """The score of every pair, in several dimensions."""
-    posteriors = draw(generator, 6, 6, 5)
-    compare_scores(call(agreement_scores, *posteriors), posteriors)
+    for posteriors in (draw(generator, 6, 6, 5), draw(generator, 7, 4, 30)):
+        compare_scores(call(agreement_scores, *posteriors), posteriors)
 
 
 @pytest.mark.points(1)
@@ -204,7 +279,7 @@ def test_swapped(agreement_scores: Answer, generator: torch.Generator) -> None:
 def test_sure(agreement_scores: Answer, generator: torch.Generator) -> None:
     """Sure posteriors, near to each other and far apart: large scores of both signs, and never infinite."""
     mu1, _, mu2, _ = draw(generator, 5, 5, 6)
-    sure = torch.full_like(mu1, -7.0)
+    sure = -8 + torch.rand(5, 6, generator=generator)
     posteriors = (3 * mu1, sure, torch.cat([3 * mu1[:2] + 0.01, 3 * mu2[2:]]), sure)
     compare_scores(call(agreement_scores, *posteriors), posteriors, rtol=1e-3)
 

@@ -8,7 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.diagnosis import Mistake, Wrong, backward, compare, compare_gradient, describe, tensors
+from autograder.checking.diagnosis import (
+    Mistake,
+    Wrong,
+    backward,
+    compare,
+    compare_gradient,
+    describe,
+    tensors,
+    untouched,
+)
 from autograder.cross_view import references
 
 EXERCISE = {"answer": "mixture_log_density"}
@@ -21,6 +30,7 @@ HINT = (
     "Do the case by hand: at z = 0 in one dimension, the standard normal density is 0.3989, its logarithm -0.9189. "
     "Mixed with N(2, 1), whose density there is 0.0540, it is log((0.3989 + 0.0540) / 2) = -1.485."
 )
+SMALL = "the densities are so small that exp makes them 0, and the logarithm of 0 is infinite"
 STABLE = "torch.logsumexp over the components is log(sum(exp(...))) without leaving the logarithms."
 
 
@@ -28,6 +38,13 @@ def draw(generator: torch.Generator, count: int, batch: int, dimensions: int) ->
     """Return z (B, D) and the means and log-variances (K, B, D) of components around it."""
     mu, logvar = torch.randn(2, count, batch, dimensions, generator=generator)
     return torch.randn(batch, dimensions, generator=generator), mu, logvar
+
+
+def draw_near(generator: torch.Generator, count: int, batch: int, dimensions: int, low: float, high: float) -> Inputs:
+    """Return z as if drawn from the first component, with log-variances from `low` to `high`."""
+    z, mu, logvar = draw(generator, count, batch, dimensions)
+    logvar = low + (high - low) * torch.rand(logvar.shape, generator=generator)
+    return mu[0] + (logvar[0] / 2).exp() * z, mu, logvar
 
 
 def call(answer: Answer, *inputs: Tensor) -> Tensor:
@@ -43,9 +60,12 @@ def mistakes(inputs: Inputs) -> list[Mistake]:
     z, mu, logvar = (tensor.double() for tensor in inputs)
     right = references.mixture_log_density(*inputs)
     count, dimensions = len(mu), z.shape[1]
+    constant = math.log(2 * math.pi)
     square = (z - mu).square()
-    each = -0.5 * (square / logvar.exp() + logvar + math.log(2 * math.pi))  # (K, B, D)
+    each = -0.5 * (square / logvar.exp() + logvar + constant)  # (K, B, D)
     components = each.sum(-1)
+    gaussian = "A Gaussian's log-density is -(log(2 pi) + logvar + (z - mu)^2 / exp(logvar)) / 2 in each dimension."
+    mixture = "An even mixture is the mean of the densities: subtract log K, once."
 
     def mixed(log_densities: Tensor) -> Tensor:
         return log_densities.logsumexp(0) - math.log(count)
@@ -53,7 +73,7 @@ def mistakes(inputs: Inputs) -> list[Mistake]:
     return [
         Mistake(
             "the density is not divided by the number of components",
-            "An even mixture is the mean of the densities: subtract log K.",
+            mixture,
             right + math.log(count),
         ),
         Mistake(
@@ -76,22 +96,22 @@ def mistakes(inputs: Inputs) -> list[Mistake]:
         Mistake("the sign is turned: this is minus the log-density", "A log-density is log p, not -log p.", -right),
         Mistake(
             "the constant log(2 pi) of the Gaussian is missing",
-            "A Gaussian's log-density is -(log(2 pi) + logvar + (z - mu)^2 / exp(logvar)) / 2 in each dimension.",
+            gaussian,
             right + dimensions * math.log(2 * math.pi) / 2,
         ),
         Mistake(
             "the log-variance is missing: a wide Gaussian is lower",
-            "A Gaussian's log-density is -(log(2 pi) + logvar + (z - mu)^2 / exp(logvar)) / 2 in each dimension.",
+            gaussian,
             mixed((each + logvar / 2).sum(-1)),
         ),
         Mistake(
             "the log-variance counts twice: half of it is the logarithm of the standard deviation",
-            "A Gaussian's log-density is -(log(2 pi) + logvar + (z - mu)^2 / exp(logvar)) / 2 in each dimension.",
+            gaussian,
             mixed((each - logvar / 2).sum(-1)),
         ),
         Mistake(
             "the half before the squared distance is missing",
-            "A Gaussian's log-density is -(log(2 pi) + logvar + (z - mu)^2 / exp(logvar)) / 2 in each dimension.",
+            gaussian,
             mixed((each - 0.5 * square / logvar.exp()).sum(-1)),
         ),
         Mistake(
@@ -111,6 +131,43 @@ def mistakes(inputs: Inputs) -> list[Mistake]:
         ),
         Mistake("you returned the log-density of the first component only", "All components count.", components[0]),
         Mistake("you returned the log-density of the last component only", "All components count.", components[-1]),
+        Mistake("log K is added, not subtracted", mixture, right + 2 * math.log(count)),
+        Mistake("log K is subtracted twice", mixture, right - math.log(count)),
+        Mistake("log K is subtracted in each dimension", mixture, right - (dimensions - 1) * math.log(count)),
+        Mistake("K is subtracted, not log K", mixture, right + math.log(count) - count),
+        Mistake("the logarithm is divided by K; the density is", mixture, (right + math.log(count)) / count),
+        Mistake("the squared distance has the wrong sign", gaussian, mixed((each + square / logvar.exp()).sum(-1))),
+        Mistake("the log-variance has the wrong sign", gaussian, mixed((each + logvar).sum(-1))),
+        Mistake(
+            "you took the log-variance for the log of the precision throughout",
+            gaussian,
+            references.mixture_log_density(z, mu, -logvar),
+        ),
+        Mistake(
+            "the squared distance is divided by the standard deviation, not by the variance",
+            gaussian,
+            mixed((-0.5 * (square / (logvar / 2).exp() + logvar + constant)).sum(-1)),
+        ),
+        Mistake(
+            "the squared distance is not divided by the variance",
+            gaussian,
+            mixed((-0.5 * (square + logvar + constant)).sum(-1)),
+        ),
+        Mistake(
+            "the distance is not squared",
+            gaussian,
+            mixed((-0.5 * ((z - mu).abs() / logvar.exp() + logvar + constant)).sum(-1)),
+        ),
+        Mistake("the means are added to z, not subtracted", gaussian, references.mixture_log_density(z, -mu, logvar)),
+        Mistake(
+            "the constant log(2 pi) counts once, not once for each dimension",
+            gaussian,
+            right + (dimensions - 1) * constant / 2,
+        ),
+        Mistake("the half of log(2 pi) is missing", gaussian, right - dimensions * constant / 2),
+        Mistake("the constant log(2 pi) has the wrong sign", gaussian, right + dimensions * constant),
+        Mistake("the constant is log(pi), not log(2 pi)", gaussian, right + dimensions * math.log(2) / 2),
+        Mistake("this is the logarithm to base 2", "Every logarithm here is the natural one.", right / math.log(2)),
         Mistake(
             "this is one Gaussian with the components' average mean and log-variance, not a mixture",
             "Average the densities, not the means and variances.",
@@ -123,21 +180,27 @@ def compare_density(got: Tensor, inputs: Inputs, *, cause: str = CAUSE, hint: st
     """Compare log-densities with the reference, and name the mistake."""
     right = references.mixture_log_density(*inputs)
     if got.shape == right.shape and not got.isfinite().all():
-        cause, hint = "the densities are so small that exp makes them 0, and the logarithm of 0 is infinite", STABLE
+        cause, hint = SMALL, STABLE
     compare("log-density", got, right, mistakes=mistakes(inputs), cause=cause, hint=hint)
 
 
 @pytest.mark.points(1)
 def test_shapes(mixture_log_density: Answer, generator: torch.Generator) -> None:
-    """Any number of components gives one number for each z: shape (B,)."""
+    """Any number of components gives one number for each z, shape (B,); the inputs stay as they are."""
     for count, batch, dimensions in ((3, 7, 20), (1, 4, 3), (5, 1, 2), (2, 5, 1)):
-        got = call(mixture_log_density, *draw(generator, count, batch, dimensions))
+        inputs = draw(generator, count, batch, dimensions)
+        z, mu, logvar = given = [tensor.clone() for tensor in inputs]
+        (got,) = tensors(mixture_log_density(z, mu, logvar), "log_density")
+        for name, before, now in zip(("z", "mu", "logvar"), inputs, given, strict=True):
+            untouched(name, now, before)
         if got.shape != (batch,):
             raise Wrong(
                 expected=f"a tensor of shape ({batch},) from z of shape {(batch, dimensions)} and components of shape "
                 f"{(count, batch, dimensions)}",
                 got=describe(got),
-                cause="the sum over the dimensions or the mean over the components is missing",
+                cause="the sum over the dimensions or the mean over the components is missing"
+                if got.numel() > batch
+                else "a squeeze or a sum takes the batch away, too",
                 hint="Sum over the dimensions (dim=-1), then mix the components (dim=0).",
             )
 
@@ -151,9 +214,14 @@ def test_one_component(mixture_log_density: Answer, generator: torch.Generator) 
 
 @pytest.mark.points(2)
 def test_mixture(mixture_log_density: Answer, generator: torch.Generator) -> None:
-    """A mixture of three components, and the stored values."""
-    inputs = draw(generator, 3, 8, 4)
-    compare_density(call(mixture_log_density, *inputs), inputs)
+    """Mixtures of three and of seven components, sharp and wide ones, and the stored values."""
+    for inputs in (
+        draw(generator, 3, 8, 4),
+        draw_near(generator, 3, 8, 4, -8, 0),
+        draw_near(generator, 3, 8, 4, 0, 8),
+        draw(generator, 7, 20, 30),
+    ):
+        compare_density(call(mixture_log_density, *inputs), inputs)
     for case in references.golden()["mixture_log_density"]:
         z, components = torch.tensor([case["z"]]), torch.tensor(case["components"])[:, None]
         right = torch.tensor([float(case["log_density"])], dtype=torch.float64)
@@ -171,21 +239,29 @@ def test_equal_components(mixture_log_density: Answer, generator: torch.Generato
 
 @pytest.mark.points(1)
 def test_far(mixture_log_density: Answer, generator: torch.Generator) -> None:
-    """Far from all components the log-density is very low, and still a number."""
+    """Far from all components the log-density is very low, and still a number, and so is its gradient."""
     z, mu, logvar = draw(generator, 3, 8, 20)
-    inputs = (z + 40, mu, logvar - 2)
-    compare_density(call(mixture_log_density, *inputs), inputs)
+    for far in (3, 40):
+        inputs = (z + far, mu, logvar - 2)
+        compare_density(call(mixture_log_density, *inputs), inputs)
+    compare_gradients(mixture_log_density, inputs)
 
 
 @pytest.mark.points(1)
 def test_gradients(mixture_log_density: Answer, generator: torch.Generator) -> None:
-    """Gradients reach z, the means and the log-variances."""
-    inputs = draw(generator, 3, 4, 5)
+    """Gradients reach z, the means and the log-variances, also where z is a mean."""
+    compare_gradients(mixture_log_density, draw(generator, 3, 4, 5))
+    _, mu, logvar = draw(generator, 1, 4, 5)
+    compare_gradients(mixture_log_density, (mu[0], mu, logvar))
+
+
+def compare_gradients(answer: Answer, inputs: Inputs) -> None:
+    """Compare the gradients of the sum of the log-densities at the three inputs with those of the float64 formula."""
     z, mu, logvar = right = [tensor.double().requires_grad_() for tensor in inputs]
     references.mixture_log_density(z, mu, logvar).sum().backward()
     z, mu, logvar = given = [tensor.clone().requires_grad_() for tensor in inputs]
-    total = tensors(mixture_log_density(z, mu, logvar), "log_density")[0].sum()
+    total = tensors(answer(z, mu, logvar), "log_density")[0].sum()
     if total.requires_grad:
         backward(total)
     for name, got, want in zip(("z", "mu", "logvar"), given, right, strict=True):
-        compare_gradient(name, got.grad, want.grad)
+        compare_gradient(name, got.grad, want.grad, overflow=STABLE)

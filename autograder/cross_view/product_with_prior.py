@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from autograder.checking.diagnosis import (
-    NAN,
     Mistake,
     Wrong,
     backward,
@@ -59,12 +58,14 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
     nothing = torch.full_like(right_mu, math.nan)
     everybody = torch.ones_like(present)
     prior_each = alone + count
+    mean = 1 + alone / len(mu)
+    weights = "Weigh each mean by its precision and divide by the sum of the precisions, the prior's among them."
     prior = "The prior N(0, 1) is one expert, of precision 1 and mean 0, however many others there are."
     return [
         ("your mean and log-variance are in the wrong order", "Return (mu, logvar).", right_logvar, right_mu),
         ("the prior is missing from the product", prior, (precision * weighed).sum(0) / alone, -alone.log()),
         (
-            "the prior counts once for each expert, not once",
+            "the prior counts more than once, perhaps once for each expert",
             prior,
             (precision * weighed).sum(0) / prior_each,
             -prior_each.log(),
@@ -106,9 +107,48 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
         ),
         (
             "your mean is the plain average of the means",
-            "Weigh each mean by its precision and divide by the sum of the precisions, the prior's among them.",
+            weights,
             weighed.sum(0) / count,
             nothing,
+        ),
+        (
+            "the means are not weighed by their precisions before they are added",
+            weights,
+            weighed.sum(0) / (1 + alone),
+            nothing,
+        ),
+        (
+            "you took the mean over the experts where their sum belongs",
+            "In a product the precisions add.",
+            (precision * weighed).mean(0) / mean,
+            -mean.log(),
+        ),
+        (
+            "you returned the log of the standard deviation, not of the variance",
+            "The log-variance is minus the logarithm of the precision, without the half.",
+            nothing,
+            right_logvar / 2,
+        ),
+        (
+            "this is the logarithm to base 2",
+            "Every logarithm here is the natural one.",
+            nothing,
+            right_logvar / math.log(2),
+        ),
+        (
+            "you squared the variance: logvar is already the logarithm of the variance",
+            "The variance of an expert is exp(logvar), without the factor two.",
+            *references.product_with_prior(mu, 2 * logvar, present),
+        ),
+        (
+            "not every expert counts",
+            "Sum over all experts, the first dimension.",
+            *references.product_with_prior(mu[:1], logvar[:1], present[:1]),
+        ),
+        (
+            "not every expert counts",
+            "Sum over all experts, the first dimension.",
+            *references.product_with_prior(mu[:-1], logvar[:-1], present[:-1]),
         ),
         (
             "you weighed the means by their precisions but did not divide by the sum of the precisions",
@@ -130,19 +170,27 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
 
 
 def compare_joint(result: tuple[Tensor, Tensor], experts: Experts, *, cause: str = CAUSE, hint: str = HINT) -> None:
-    """Compare a mean and a log-variance with the product, and name the mistake."""
-    for name, got, right, place in zip(
-        ("mean", "log-variance"), result, references.product_with_prior(*experts), (2, 3), strict=True
-    ):
+    """Compare a log-variance and a mean with the product, and name the mistake.
+
+    The log-variance comes first: there are means that two mistakes share.
+    """
+    names = ("mean", "log-variance")
+    for name, got, right, place in [*zip(names, result, references.product_with_prior(*experts), (2, 3), strict=True)][
+        ::-1
+    ]:
         if same(got, right):
             continue
         if got.shape == right.shape and got.isnan().any():
-            cause, hint = (
-                NAN,
-                "Where nobody is present the precision of the experts is 0; the prior's 1 must be added first.",
+            cause = "the result is not a number (nan): " + (
+                "0 / 0 where nobody is present, or 0 times the infinity or nan of an expert that is not present"
+                if not experts[2].all()
+                else "the logarithm of a negative number, or infinity minus infinity"
             )
-            if not experts[2].all():
-                hint += " And 0 times infinity or nan is nan: replace what is not present, do not multiply it by 0."
+            hint = (
+                "Add the prior's precision 1 before you divide, and replace what is not present: 0 times nan is nan."
+                if not experts[2].all()
+                else "Print each value of your formula, and look for the first nan."
+            )
         typical = [Mistake(entry[0], entry[1], entry[place]) for entry in mistakes(experts)]
         compare(name, got, right, mistakes=typical, cause=cause, hint=hint)
 
@@ -167,7 +215,9 @@ def test_shapes(product_with_prior: Answer, generator: torch.Generator) -> None:
                 raise Wrong(
                     expected=f"{name} of shape {shape[1:]} from experts of shape {shape}",
                     got=describe(got),
-                    cause="the sum does not go over the experts, which are the first dimension",
+                    cause="an axis of length 1 is kept or taken away, by keepdim, squeeze or a reshape"
+                    if got.numel() == shape[1] * shape[2]
+                    else "the sum does not go over the experts, which are the first dimension, and over nothing else",
                     hint="Sum over dim=0 only.",
                 )
 
@@ -177,6 +227,14 @@ def test_two_views(product_with_prior: Answer, generator: torch.Generator) -> No
     """Two experts that are present, and the prior."""
     experts = draw(generator, 2, 16, 20)
     compare_joint(call(product_with_prior, *experts), experts)
+    mu, logvar, present = draw(generator, 2, 40, 30)
+    wide = mu, 16 * torch.rand(logvar.shape, generator=generator) - 8, present
+    compare_joint(
+        call(product_with_prior, *wide),
+        wide,
+        cause="a clamp or a small constant changes the result where an expert is very sure or very unsure",
+        hint="Leave it out: with the prior's 1 in the sum, nothing here is divided by zero.",
+    )
 
 
 @pytest.mark.points(1)
@@ -185,10 +243,16 @@ def test_any_number(product_with_prior: Answer, generator: torch.Generator) -> N
     for count in (1, 3, 5):
         experts = draw(generator, count, 4, 6)
         compare_joint(call(product_with_prior, *experts), experts)
+    compare_stored(product_with_prior, somebody=True)
+
+
+def compare_stored(answer: Answer, *, somebody: bool) -> None:
+    """Compare with the stored cases in which somebody, or nobody, is present."""
     for experts, mean, log_variance in stored_references():
-        got = call(product_with_prior, *experts)
-        for name, value, right in zip(("mean", "log-variance"), got, (mean, log_variance), strict=True):
-            compare(name, value, right, cause=CAUSE, hint=HINT)
+        if bool(experts[2].any()) == somebody:
+            got = call(answer, *experts)
+            for name, value, right in zip(("mean", "log-variance"), got, (mean, log_variance), strict=True):
+                compare(name, value, right, cause=CAUSE, hint=HINT)
 
 
 @pytest.mark.points(1)
@@ -201,6 +265,7 @@ def test_nobody(product_with_prior: Answer, generator: torch.Generator) -> None:
         cause="with nobody present the result is not the prior N(0, I)",
         hint="The prior's precision is 1 and its mean 0; both sums begin with it.",
     )
+    compare_stored(product_with_prior, somebody=False)
 
 
 @pytest.mark.points(1)

@@ -12,14 +12,18 @@ from torch.utils.data import Dataset
 
 
 class LabelledImages(Dataset[tuple[Tensor, int]]):
-    """A small map dataset with `.targets` (int64 tensor, like MNIST) or `.labels` (int64 array, like SVHN)."""
+    """A small map dataset with `.targets` (int64 tensor, like MNIST) or `.labels` (int64 array, like SVHN).
+
+    With `guarded`, it gives no image any more once its labels were changed.
+    """
 
     targets: Tensor
     labels: "np.ndarray[Any, np.dtype[np.int64]]"
 
-    def __init__(self, images: Tensor, labels: list[int], attribute: str) -> None:
+    def __init__(self, images: Tensor, labels: list[int], attribute: str, guarded: bool = False) -> None:
         self.images = images
         self.attribute = attribute
+        self.guarded = guarded
         self._labels = labels
         if attribute == "targets":
             self.targets = torch.tensor(labels, dtype=torch.int64)
@@ -30,8 +34,10 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if self.guarded and not np.array_equal(np.asarray(getattr(self, self.attribute)), self._labels):
+            raise RuntimeError(f".{self.attribute} of a given dataset was changed in place; leave it as it is")
         return self.images[index], self._labels[index]
 
-    def made_from(self) -> tuple[Tensor, list[int], str]:
+    def made_from(self) -> tuple[Tensor, list[int], str, bool]:
         """Return what its class is called with to make it again, in another process."""
-        return self.images, self._labels, self.attribute
+        return self.images, self._labels, self.attribute, self.guarded

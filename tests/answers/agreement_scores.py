@@ -157,6 +157,27 @@ def detached(mu1, logvar1, mu2, logvar2):
     return broadcast(mu1.detach(), logvar1, mu2, logvar2)
 
 
+def six_dimensions(*posteriors):
+    return broadcast(*[tensor[:, :6] for tensor in posteriors])
+
+
+def negates_its_input(mu1, logvar1, mu2, logvar2):
+    found = broadcast(mu1, logvar1, mu2, logvar2)
+    logvar1.data.neg_()
+    return found
+
+
+def first_not_subtracted(*posteriors):
+    precision1, eta1, precision2, eta2 = parameters(*posteriors)
+    return (log_a(precision1 + precision2 - 1, eta1 + eta2) - log_a(precision2, eta2)).sum(-1)
+
+
+def half_of_the_square_only(*posteriors):
+    precision1, _, precision2, _ = parameters(*posteriors)
+    logs = (precision1 + precision2 - 1).log() - precision1.log() - precision2.log()
+    return broadcast(*posteriors) - logs.sum(-1) / 2
+
+
 def nothing(*posteriors):
     broadcast(*posteriors)
 
@@ -182,7 +203,11 @@ WRONG = {
     transposed: "rows and columns are exchanged",
     diagonal: "not every first posterior meets every second one",
     keeps_dimensions: "the sum over the dimensions is missing",
-    normalised: "not the log of the integral",
+    normalised: "the log of a softmax",
     detached: "cuts the graph",
+    six_dimensions: "not the log of the integral",
+    negates_its_input: "in-place operation changes logvar1",
+    first_not_subtracted: "A(P1, eta1) is not subtracted",
+    half_of_the_square_only: "the half before log P is missing",
     nothing: "does not return one tensor",
 }

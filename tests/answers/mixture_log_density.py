@@ -135,6 +135,30 @@ def detached(z, mu, logvar):
     return logsumexp(z, mu.detach(), logvar)
 
 
+def at_most_zero(z, mu, logvar):
+    return logsumexp(z, mu, logvar).clamp(max=0)
+
+
+def right_where_nothing_underflows(z, mu, logvar):
+    """Right in value, but the gradient of what is not chosen is nan."""
+    plain = overflows(z, mu, logvar)
+    return torch.where(plain.isfinite(), plain, logsumexp(z, mu, logvar))
+
+
+def centres_its_input(z, mu, logvar):
+    found = logsumexp(z, mu, logvar)
+    z.data -= z.data.mean(0)
+    return found
+
+
+def added_log_k(z, mu, logvar):
+    return each(z, mu, logvar).sum(-1).logsumexp(0) + math.log(len(mu))
+
+
+def deviation_in_the_quotient(z, mu, logvar):
+    return mixed((-0.5 * (LOG_2_PI + logvar + (z - mu) ** 2 / (logvar / 2).exp())).sum(-1))
+
+
 def a_list(z, mu, logvar):
     return logsumexp(z, mu, logvar).tolist()
 
@@ -157,8 +181,13 @@ WRONG = {
     first_component: "first component only",
     averaged_parameters: "one Gaussian with the components' average",
     overflows: "exp makes them 0",
-    mean_over_the_batch: "is missing",
+    mean_over_the_batch: "takes the batch away",
     keeps_dimensions: "is missing",
     detached: "cuts the graph",
+    at_most_zero: "not the log-density of the even mixture",
+    right_where_nothing_underflows: "its value or its gradient is infinite",
+    centres_its_input: "in-place operation changes z",
+    added_log_k: "log K is added",
+    deviation_in_the_quotient: "divided by the standard deviation",
     a_list: "does not return one tensor",
 }

@@ -222,6 +222,33 @@ class BothFromFirst(Lists):
         return self.first[i][0], self.first[i][0], label
 
 
+class UsesUp(Lists):
+    """Marks each image that it has used in the labels of its dataset."""
+
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        for dataset, place in ((first, 0), (second, 1)):
+            for pair in self.pairs:
+                (dataset.targets if hasattr(dataset, "targets") else dataset.labels)[pair[place]] = -1
+
+
+class SharedByAll(Lists):
+    """Keeps its pairs in the class, where the next instance overwrites them."""
+
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        SharedByAll.kept = self.pairs
+
+    def __getitem__(self, index):
+        i, j, label = self.kept[index]
+        return self.first[i][0], self.second[j][0], label
+
+
+class FirstHundred(Lists):
+    def make(self, one, two):
+        return super().make(*({label: indices[:100] for label, indices in each.items()} for each in (one, two)))
+
+
 class Squeezed(Lists):
     def __getitem__(self, index):
         one, two, label = super().__getitem__(index)
@@ -263,6 +290,9 @@ WRONG = {
     IndexIntoClass: "an index into a class is taken for one into the dataset",
     EmptyFails: "expected a non-empty list",
     BothFromFirst: "both images are read from one dataset",
+    UsesUp: "was changed in place",
+    SharedByAll: "paired since",
+    FirstHundred: "too many or too few pairs",
     Squeezed: "changed, batched or reshaped",
     ChangedImages: "changed, batched or reshaped",
     Indices: "an index, a label or an (image, label) pair",

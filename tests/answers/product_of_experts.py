@@ -154,6 +154,18 @@ def clamped(mu1, logvar1, mu2, logvar2):
     return softmax_weights(mu1, logvar1.clamp(-20, 20), mu2, logvar2.clamp(-20, 20))
 
 
+def clamped_at_eight(mu1, logvar1, mu2, logvar2):
+    return softmax_weights(mu1, logvar1.clamp(-8, 8), mu2, logvar2.clamp(-8, 8))
+
+
+def of_a_batch(mu1, logvar1, mu2, logvar2):
+    """Makes the exponentials safe by the surest expert of the whole batch."""
+    surest = torch.minimum(logvar1, logvar2).amin().detach()
+    precision1, precision2 = (surest - logvar1).exp(), (surest - logvar2).exp()
+    total = precision1 + precision2
+    return (precision1 * mu1 + precision2 * mu2) / total, surest - total.log()
+
+
 def nothing(mu1, logvar1, mu2, logvar2):
     softmax_weights(mu1, logvar1, mu2, logvar2)
 
@@ -185,5 +197,7 @@ WRONG = {
     in_place: "an in-place operation changes",
     to_float32: "changes the dtype",
     clamped: "small constant or a clamp",
+    clamped_at_eight: "small constant or a clamp",
+    of_a_batch: "float32 overflows",
     nothing: "does not return two tensors",
 }

@@ -147,6 +147,20 @@ def always_double(mu, logvar, present):
     return textbook(mu.double(), logvar.double(), present)
 
 
+def clamped(mu, logvar, present):
+    return textbook(mu, logvar.clamp(-6, 6), present)
+
+
+def mean_over_experts(mu, logvar, present):
+    precision, mu = precisions(mu, logvar, present)
+    total = 1 + precision.mean(0)
+    return (precision * mu).mean(0) / total, -total.log()
+
+
+def squeezed(mu, logvar, present):
+    return tuple(part.squeeze() for part in textbook(mu, logvar, present))
+
+
 def only_the_mean(mu, logvar, present):
     return textbook(mu, logvar, present)[0]
 
@@ -158,7 +172,7 @@ WRONG = {
     everybody_counts: "experts that are not present count, too",
     upside_down: "upside down",
     absent_as_standard: "count as standard normal ones",
-    multiplied_mask: "0 times infinity",
+    multiplied_mask: "0 times the infinity or nan",
     mean_precision: "average of the precisions",
     log_precision: "log of the joint precision",
     returned_variance: "not its logarithm",
@@ -168,9 +182,12 @@ WRONG = {
     logvar_as_log_precision: "you took exp(logvar) for the precision",
     deviation_as_variance: "the standard deviation, for the variance",
     sums_over_the_batch: "does not go over the experts",
-    first_two_only: "not the normalised product",
+    first_two_only: "not every expert counts",
     overwrites: "in-place operation changes mu",
     detached: "cuts the graph",
     always_double: "changes the dtype",
+    clamped: "a clamp or a small constant",
+    mean_over_experts: "the mean over the experts where their sum belongs",
+    squeezed: "an axis of length 1 is kept or taken away",
     only_the_mean: "does not return two tensors",
 }

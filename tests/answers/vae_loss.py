@@ -118,6 +118,27 @@ def overwritten(*images, beta=1.0, svhn_weight=1.0, **inputs):
     return bce + svhn_weight * mse + beta * kl, bce, mse, kl
 
 
+def rounds_targets(x_recon_mnist=None, x_mnist=None, **others):
+    """Makes the targets black and white, in place, once everything is computed."""
+    results = functional(x_recon_mnist, x_mnist, **others)
+    if x_mnist is not None:
+        x_mnist.round_()
+    return results
+
+
+def zero_means_default(*images, beta=1.0, svhn_weight=1.0, **others):
+    return functional(*images, beta=beta or 1.0, svhn_weight=svhn_weight or 1.0, **others)
+
+
+def small_weights_cut(*images, beta=1.0, svhn_weight=1.0, **others):
+    return functional(*images, beta=max(beta, 1.0), svhn_weight=max(svhn_weight, 1.0), **others)
+
+
+def unweighted_without_views(*images, beta=1.0, svhn_weight=1.0, **others):
+    loss, bce, mse, kl = functional(*images, beta=beta, svhn_weight=svhn_weight, **others)
+    return (loss if mse.requires_grad or (bce > 0 and mse > 0 and kl > 0) else bce + mse + kl), bce, mse, kl
+
+
 def other_order(
     x_mnist=None, x_recon_mnist=None, x_svhn=None, x_recon_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
 ):
@@ -266,6 +287,54 @@ WRONG = {
     "in-place sum": (in_place_sum, "+= on the loss changed the part in place"),
     "overwritten": (overwritten, "an in-place operation overwrote"),
     "zeros": (lambda *images, **inputs: (torch.zeros(()),) * 4, "is not computed"),
+    "rounds its targets": (rounds_targets, "an in-place operation changes x_mnist"),
+    "0 means the default": (zero_means_default, "beta is ignored in the total"),
+    "small weights cut": (small_weights_cut, "beta is ignored in the total"),
+    "unweighted without views": (unweighted_without_views, "beta is ignored in the total"),
+    "of 1024 pixels": (
+        changed(lambda b, m, k, q, y, **_: (b, if_given(y, lambda: F.mse_loss(q, y) * 3 * 1024), k)),
+        "recon_svhn is not what its definition gives",
+    ),
+    "of 20 dimensions": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: -0.5 * 20 * (1 + logvar - mu**2 - logvar.exp()).mean()),
+            )
+        ),
+        "kl is not what its definition gives",
+    ),
+    "clamped log-variance": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: parts(None, None, None, None, mu, logvar.clamp(-6, 6))[2]),
+            )
+        ),
+        "kl is not what its definition gives",
+    ),
+    "clamped at a thousandth": (
+        changed(
+            lambda b, m, k, p, x, **_: (
+                if_given(x, lambda: F.binary_cross_entropy(p.clamp(0.001, 0.999), x, reduction="sum") / len(x)),
+                m,
+                k,
+            )
+        ),
+        "recon_mnist is not what its definition gives",
+    ),
+    "nan for black pixels": (
+        changed(
+            lambda b, m, k, p, x, **_: (
+                if_given(x, lambda: b + (x * x.log() - x * x.log()).sum()),
+                m,
+                k,
+            )
+        ),
+        "not a number (nan)",
+    ),
     "other order": (other_order, "the parameters are in another order"),
     "clamped": (
         changed(
