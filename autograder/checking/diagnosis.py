@@ -126,7 +126,7 @@ def describe(value: object) -> str:
     return f"an object of type {type(value).__name__}"
 
 
-NAN = "the result is not a number (nan): the logarithm of a negative number, or infinity minus infinity"
+NAN = "the result is not a number (nan): the logarithm of a negative number, 0 / 0, or infinity minus infinity"
 NAN_HINT = "Print each value of your formula for small inputs, and look for the first nan."
 
 
@@ -138,6 +138,20 @@ def _is_tensor(value: object) -> bool:
 def _numbers(value: Any) -> "NDArray[np.float64]":
     """Return a tensor, an array or a number as float64."""
     return np.asarray(value.detach().cpu().double() if _is_tensor(value) else value, dtype=np.float64)
+
+
+def _shape_cause(found: tuple[int, ...], right: tuple[int, ...]) -> str:
+    if sorted(found) == sorted(right):
+        return "a transpose exchanges the axes of the result"
+    if [n for n in found if n != 1] == [n for n in right if n != 1]:
+        return "an axis of length 1 is kept or taken away, by keepdim, squeeze or indexing"
+    if np.prod(found) == np.prod(right):
+        return "a reshape changes the shape of the result"
+    if len(found) > len(right):
+        return "an axis is left over: a sum or a mean over it is missing"
+    if len(found) < len(right):
+        return "a sum, a mean or an index takes away an axis too many"
+    return "the result has another shape than it should: a sum or a mean goes over another axis"
 
 
 def same(got: Any, expected: Any, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
@@ -176,7 +190,7 @@ def compare(
         raise Wrong(
             expected=f"{what} of shape {right.shape}",
             got=describe(got),
-            cause="the result has another shape than it should",
+            cause=_shape_cause(found.shape, right.shape),
             hint="Print the shape after each line of your code, and look for a sum, a mean or a reshape too many.",
         )
     if same(found, right, rtol, atol):

@@ -15,6 +15,7 @@ from autograder.checking.diagnosis import (
     compare,
     compare_gradient,
     describe,
+    same,
     tensors,
     untouched,
 )
@@ -132,6 +133,35 @@ def mistakes(inputs: Inputs) -> list[Mistake]:
         Mistake("you returned the log-density of the first component only", "All components count.", components[0]),
         Mistake("you returned the log-density of the last component only", "All components count.", components[-1]),
         Mistake("log K is added, not subtracted", mixture, right + 2 * math.log(count)),
+        *(
+            Mistake(
+                "the K of log K is not the number of components", mixture, right + math.log(count) - math.log(other)
+            )
+            for other in (2, 3, len(z), dimensions)
+        ),
+        Mistake("log K is taken to base 2", mixture, right + math.log(count) - math.log2(count)),
+        Mistake("the half is missing altogether", gaussian, mixed(2 * components)),
+        Mistake(
+            "you took the likeliest component instead of the mean of all", STABLE, components.amax(0) - math.log(count)
+        ),
+        Mistake("the constant is 2 pi, not its logarithm", gaussian, right + dimensions * (constant / 2 - math.pi)),
+        Mistake(
+            "the normaliser has the variance in place of its logarithm",
+            gaussian,
+            mixed((each + logvar / 2 - logvar.exp() / 2).sum(-1)),
+        ),
+        Mistake(
+            "not every component counts",
+            "Mix all of the first dimension of mu.",
+            references.mixture_log_density(z, mu[:-1], logvar[:-1]) if count > 1 else right,
+        ),
+        Mistake(
+            "this is one Gaussian with the mean and variance of the mixture, not the mixture",
+            "Average the densities, not the means and variances.",
+            references.mixture_log_density(
+                z, mu.mean(0, keepdim=True), (logvar.exp().mean(0) + mu.var(0, correction=0)).log()[None]
+            ),
+        ),
         Mistake("log K is subtracted twice", mixture, right - math.log(count)),
         Mistake("log K is subtracted in each dimension", mixture, right - (dimensions - 1) * math.log(count)),
         Mistake("K is subtracted, not log K", mixture, right + math.log(count) - count),
@@ -215,13 +245,19 @@ def test_one_component(mixture_log_density: Answer, generator: torch.Generator) 
 @pytest.mark.points(2)
 def test_mixture(mixture_log_density: Answer, generator: torch.Generator) -> None:
     """Mixtures of three and of seven components, sharp and wide ones, and the stored values."""
+    inputs = draw(generator, 3, 8, 4)
+    compare_density(call(mixture_log_density, *inputs), inputs)
     for inputs in (
-        draw(generator, 3, 8, 4),
         draw_near(generator, 3, 8, 4, -8, 0),
         draw_near(generator, 3, 8, 4, 0, 8),
-        draw(generator, 7, 20, 30),
+        draw_near(generator, 7, 20, 30, -8, 0),
     ):
-        compare_density(call(mixture_log_density, *inputs), inputs)
+        compare_density(
+            call(mixture_log_density, *inputs),
+            inputs,
+            cause="a clamp, a small constant or float16 changes the result where a component is very sharp or wide",
+            hint="Leave it out: a density may be more than 1, and exp(±8) is an ordinary number.",
+        )
     for case in references.golden()["mixture_log_density"]:
         z, components = torch.tensor([case["z"]]), torch.tensor(case["components"])[:, None]
         right = torch.tensor([float(case["log_density"])], dtype=torch.float64)
@@ -241,9 +277,16 @@ def test_equal_components(mixture_log_density: Answer, generator: torch.Generato
 def test_far(mixture_log_density: Answer, generator: torch.Generator) -> None:
     """Far from all components the log-density is very low, and still a number, and so is its gradient."""
     z, mu, logvar = draw(generator, 3, 8, 20)
+    ordinary = draw(generator, 3, 8, 20)
+    usual = same(call(mixture_log_density, *ordinary), references.mixture_log_density(*ordinary))
     for far in (3, 40):
         inputs = (z + far, mu, logvar - 2)
-        compare_density(call(mixture_log_density, *inputs), inputs)
+        compare_density(
+            call(mixture_log_density, *inputs),
+            inputs,
+            cause="a clamp or a small constant changes the result far from all components" if usual else CAUSE,
+            hint=STABLE if usual else HINT,
+        )
     compare_gradients(mixture_log_density, inputs)
 
 

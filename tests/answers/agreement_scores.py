@@ -203,7 +203,7 @@ WRONG = {
     transposed: "rows and columns are exchanged",
     diagonal: "not every first posterior meets every second one",
     keeps_dimensions: "the sum over the dimensions is missing",
-    normalised: "the log of a softmax",
+    normalised: "set against the others of its row",
     detached: "cuts the graph",
     six_dimensions: "not the log of the integral",
     negates_its_input: "in-place operation changes logvar1",

@@ -184,7 +184,7 @@ WRONG = {
     mean_over_the_batch: "takes the batch away",
     keeps_dimensions: "is missing",
     detached: "cuts the graph",
-    at_most_zero: "not the log-density of the even mixture",
+    at_most_zero: "a clamp, a small constant or float16",
     right_where_nothing_underflows: "its value or its gradient is infinite",
     centres_its_input: "in-place operation changes z",
     added_log_k: "log K is added",
