@@ -144,7 +144,7 @@ def _shape_cause(found: tuple[int, ...], right: tuple[int, ...]) -> str:
     if sorted(found) == sorted(right):
         return "a transpose exchanges the axes of the result"
     if [n for n in found if n != 1] == [n for n in right if n != 1]:
-        return "an axis of length 1 is kept or taken away, by keepdim, squeeze or indexing"
+        return "an axis of length 1 is left or lost: keepdim, squeeze, or a sum or mean that is missing or one too many"
     if np.prod(found) == np.prod(right):
         return "a reshape changes the shape of the result"
     if len(found) > len(right):
