@@ -568,6 +568,41 @@ def test_half_characters_and_terminal_commands_cost_one_exercise_and_harm_no_fil
     assert "\x1b" not in result.stdout
 
 
+MESSAGES = """
+import json
+kernel = get_ipython().kernel
+pack, kernel.session.pack = kernel.session.pack, lambda content: json.dumps(content, default=str).encode()
+kernel.send_response(kernel.iopub_socket, "stream", {"name": "stdout", "text": "half \\ud800 of it"})
+nested = []
+for _ in range(400):
+    nested = [nested]
+wide = {"data": {"application/json": [nested] * 100, "text/plain": "nested"}, "metadata": {"\\udc00": [nested] * 100}}
+kernel.send_response(kernel.iopub_socket, "display_data", wide)
+kernel.session.pack = pack
+
+"""
+
+
+def test_messages_that_cannot_be_written_cost_nobody_an_exercise(course):
+    """Half a character, and a display that takes two hundred times as much when it is written."""
+    path = course / "submitted" / "f_right" / "multiview_vae" / f"{NAME}.ipynb"
+    book = nbformat.read(path, as_version=4)
+    cell = find({NAME: book}, "product_of_experts_answer")
+    cell.source = MESSAGES + cell.source
+    path.write_text(nbformat.writes(book))
+    for door in ("autograder", "nbgrader"):
+        if door == "autograder":
+            assert run(course, "--student", "f_right").returncode == 0
+        else:
+            nbgrader(course, "autograde", "multiview_vae", "--force", "--student", "f_right")
+        assert scores(course, "f_right") == [15]
+        graded = course / "autograded" / "f_right" / "multiview_vae" / f"{NAME}.ipynb"
+        written = graded.read_text()
+        assert graded.stat().st_size < 1 << 20
+        assert "half ? of it" in written
+        assert "Left out: application/json, more than 4 MiB" in written
+
+
 def test_stock_nbgrader_gives_the_same_scores(course):
     assert run(course, "--jobs", "2").returncode == 0
     kept = {path: path.read_text() for path in (course / "grades" / "multiview_vae").glob("*.json")}

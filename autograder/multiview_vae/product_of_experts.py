@@ -1,5 +1,6 @@
 """Checks of `product_of_experts(mu1, logvar1, mu2, logvar2) -> (mu, logvar)`."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -126,6 +127,23 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
         ),
         ("your mean is the plain average of the means", weights, (mu1 + mu2) / 2, nothing),
         ("your mean is the plain sum of the means", weights, mu1 + mu2, nothing),
+        ("the sign of the mean is wrong", weights, -right_mu, nothing),
+        ("your mean is that of the surer expert alone", weights, torch.where(logvar1 < logvar2, mu1, mu2), nothing),
+        ("the mean is divided by the sum of the precisions twice", weights, right_mu * right_var, nothing),
+        (
+            "your log-variance is that of the surer expert alone; the product is surer than either",
+            precisions,
+            nothing,
+            torch.minimum(logvar1, logvar2),
+        ),
+        ("this is the logarithm to base 2", "torch.log is the natural one.", nothing, right_logvar / math.log(2)),
+        ("this is the logarithm to base 10", "torch.log is the natural one.", nothing, right_logvar / math.log(10)),
+        (
+            "the weights add up to 1, but not over the two experts",
+            "Take the softmax over the experts, dim=0 of the stacked pair.",
+            (torch.stack([-logvar1, -logvar2]).softmax(-1) * torch.stack([mu1, mu2])).sum(0) if mu1.ndim else nothing,
+            nothing,
+        ),
         (
             "you weighed each mean by its variance (or by the other's precision), so the unsure expert counts most",
             weights,
@@ -156,7 +174,7 @@ def usual(answer: Answer) -> bool:
     return all(map(same, call(answer, *experts), references.product_of_experts(mu1, logvar1, mu2, logvar2)))
 
 
-SMALL = "a small constant or a clamp that should keep exp in range changes the result"
+SMALL = "the usual case is right, but here a small constant or a clamp (or a special case) changes the result"
 STABLE = "Weights that sum to one: torch.softmax of the stacked -logvar; the log of a sum: torch.logsumexp."
 
 
@@ -230,6 +248,7 @@ def expect_shape(answer: Answer, experts: Experts) -> None:
 def test_mean(product_of_experts: Answer, generator: torch.Generator) -> None:
     """The mean is that of the product of the densities."""
     experts = draw(generator, 16, 20)
+    experts[0][0], experts[2][1] = 0, 0  # an expert may well have the mean 0
     compare_joint(call(product_of_experts, *experts)[0], None, experts)
     compare_far(product_of_experts, draw(generator, 40, 33, spread=3.0), logvar=False)
     stored, mean, _ = stored_references()

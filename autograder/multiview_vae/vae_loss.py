@@ -1,6 +1,7 @@
 """Checks of `vae_loss(...) -> (loss, recon_mnist, recon_svhn, kl)`."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -60,7 +61,7 @@ def extremes(generator: torch.Generator, part: str) -> Iterator[Inputs]:
             chosen = torch.rand(image.shape, generator=generator) < 0.5
             image[chosen] = image[chosen].round()
         inputs["x_mnist"][0, 0, 0, :2] = torch.tensor([1.0, 0.0])
-        inputs["x_recon_mnist"][0, 0, 0, :2] = torch.tensor([1e-4, 1 - 1e-4])
+        inputs["x_recon_mnist"][0, 0, 0, :2] = torch.tensor([3e-4, 1 - 3e-4])
         yield inputs
 
 
@@ -137,6 +138,13 @@ def scaled(right: Tensor, batch: int, entries: int, channels: int) -> list[Mista
         Mistake("you took the mean over the batch and over all entries", reduce, right / entries),
         Mistake("you summed over the batch too; it should be the mean over the batch", reduce, right * batch),
         Mistake("you divided by the batch size twice", reduce, right / batch),
+        Mistake("you divided by the batch size less one", reduce, right * batch / (batch - 1) if batch > 1 else right),
+        Mistake("you divided by a fixed batch size", reduce, right * batch / 16),
+        Mistake("you divided by a fixed batch size", reduce, right * batch / 32),
+        *(
+            Mistake("a fixed number of entries stands where that of the inputs should", reduce, right / entries * fixed)
+            for fixed in (20, 784, 1024, 3072)
+        ),
         Mistake("you took the mean over the entries but the sum over the batch", reduce, right * batch / entries),
     ]
     if channels > 1:
@@ -168,6 +176,19 @@ def mnist_mistakes(inputs: Inputs) -> list[Mistake]:
             -(p * x.log() + (1 - p) * (1 - x).log()).sum() / n,
         ),
         Mistake("the term (1 - x) log(1 - x_recon) is missing", bce, -(x * p.log()).sum() / n),
+        Mistake("the logarithm is the one to base 2", "torch.log is the natural logarithm.", right / math.log(2)),
+        Mistake("the logarithm is the one to base 10", "torch.log is the natural logarithm.", right / math.log(10)),
+        Mistake("this is half the cross entropy", bce, right / 2),
+        Mistake(
+            "the target is made black and white before it is compared",
+            "Use x as it is; its grey values are probabilities.",
+            references.vae_loss(x_recon_mnist=p, x_mnist=x.round()).recon_mnist,
+        ),
+        Mistake(
+            "the entropy of the target is taken off: this is a KL divergence",
+            bce,
+            right + (torch.special.xlogy(x, x) + torch.special.xlogy(1 - x, 1 - x)).sum() / n,
+        ),
         Mistake("the term x log(x_recon) is missing", bce, -((1 - x) * (1 - p).log()).sum() / n),
         Mistake(
             "the minus sign reaches the first term only",
@@ -215,6 +236,15 @@ def kl_mistakes(inputs: Inputs) -> list[Mistake]:
     return [
         *scaled(right, n, mu.shape[1], 1),
         Mistake("the factor 1/2 is missing", formula, 2 * right),
+        Mistake("mu^2 has the wrong sign", formula, half(var - square - 1 - logvar)),
+        Mistake("the term exp(logvar) is missing", formula, half(square - 1 - logvar)),
+        Mistake("exp(logvar) has the wrong sign", formula, half(square - 1 - logvar - var)),
+        Mistake("logvar stands where exp(logvar) should", formula, half(square - 1)),
+        Mistake("mu^2 counts twice", formula, half(var + 2 * square - 1 - logvar)),
+        Mistake("exp(logvar) counts twice or is squared", formula, half(2 * var + square - 1 - logvar)),
+        Mistake("exp(-logvar) stands where exp(logvar) should", formula, half(1 / var + square - 1 - logvar)),
+        Mistake("|mu| stands where mu^2 should", formula, half(var + mu.abs() - 1 - logvar)),
+        Mistake("the constant 1 counts once, not in each dimension", formula, half(var + square - logvar) - 0.5),
         Mistake("the term mu^2 is missing", formula, half(var - 1 - logvar)),
         Mistake("mu is not squared", formula, half(var + mu - 1 - logvar)),
         Mistake("the constant 1 is missing", formula, half(var + square - logvar)),
@@ -370,7 +400,9 @@ def compare_only(got: LossParts, own: LossParts, inputs: Inputs, present: tuple[
                 name,
                 getattr(got, name),
                 torch.zeros(()),
-                cause=f"{name} counts although its inputs are absent",
+                cause=f"{name} is nan where its inputs are absent, not 0"
+                if getattr(got, name).isnan()
+                else f"{name} counts although its inputs are absent",
                 hint="What is None contributes 0.",
             )
     compare_loss(got, present=present)
@@ -481,13 +513,18 @@ def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
 @pytest.mark.points(1)
 def test_beta(vae_loss: Answer, generator: torch.Generator) -> None:
     """beta multiplies the KL in the total, and nothing else."""
-    weighted(vae_loss, generator, "beta", (3.0, 0.25, 0.0), ("recon_mnist", "kl"), ("recon_mnist", "recon_svhn"))
+    weighted(
+        vae_loss, generator, "beta", (3.0, 0.25, 0.0), ("recon_mnist", "kl"), ("recon_mnist", "recon_svhn"), ("kl",)
+    )
+    inputs = draw(generator)
+    compare_loss(scalars(vae_loss(*copied(inputs).values(), 3.0)), beta=3.0)  # in the documented order, without a name
 
 
 @pytest.mark.points(1)
 def test_svhn_weight(vae_loss: Answer, generator: torch.Generator) -> None:
     """svhn_weight multiplies the SVHN term in the total, and nothing else."""
-    weighted(vae_loss, generator, "svhn_weight", (7.0, 0.25, 0.0), ("recon_svhn", "kl"), ("recon_mnist", "kl"))
+    presents = (("recon_svhn", "kl"), ("recon_mnist", "kl"), ("recon_mnist", "recon_svhn"), ("recon_svhn",))
+    weighted(vae_loss, generator, "svhn_weight", (7.0, 0.25, 0.0), *presents)
 
 
 def weighted(
@@ -503,7 +540,7 @@ def weighted(
         weight = {name: value}
         got = call(answer, **inputs, **weight)
         with naming_order(got, {**inputs, **weight}):
-            compare_weighted(plain, got, **weight)
+            compare_weighted(plain, got, ordinary=value == values[0], **weight)
     weight = {name: values[0]}
     for present in presents:
         given = needed(inputs, present)
@@ -512,9 +549,16 @@ def weighted(
             compare_loss(got, **weight, present=present)
 
 
-def compare_weighted(plain: LossParts, got: LossParts, **weight: float) -> None:
-    """Compare the results of a weighted call with those of one without a weight."""
+def compare_weighted(plain: LossParts, got: LossParts, *, ordinary: bool, **weight: float) -> None:
+    """Compare the results of a weighted call with those of one without a weight.
+
+    Where only a weight that is not `ordinary` goes wrong, neither total nor part is wrong as such.
+    """
     name, value = next(iter(weight.items()))
+    special = (
+        f"{name} = {value:g} is not used as it is: a default, a bound, a cast or a special case takes its place",
+        "Multiply by the weight that is given; 0 and numbers below 1 need no line of their own.",
+    )
     for part in LossParts._fields[1:]:
         unweighted = getattr(plain, part).detach()
         compare(
@@ -527,10 +571,18 @@ def compare_weighted(plain: LossParts, got: LossParts, **weight: float) -> None:
                     f"{name} belongs in the total only; the parts are returned unweighted.",
                     unweighted * value,
                 )
-            ],
-            cause=f"{name} changes {part}",
-            hint=f"{name} belongs in the total only; the parts are returned unweighted.",
+            ]
+            if ordinary
+            else [],
+            cause=f"{name} changes {part}" if ordinary else special[0],
+            hint=f"{name} belongs in the total only; the parts are returned unweighted." if ordinary else special[1],
         )
+    if not ordinary:
+        weights = {"beta": 1.0, "svhn_weight": 1.0, **weight}
+        parts = LossParts(*(part.detach().double() for part in got))
+        right = parts.recon_mnist + weights["svhn_weight"] * parts.recon_svhn + weights["beta"] * parts.kl
+        compare("loss", got.loss, right, cause=special[0], hint=special[1])
+        return
     compare_loss(got, beta=weight.get("beta", 1.0), svhn_weight=weight.get("svhn_weight", 1.0))
 
 
@@ -582,7 +634,8 @@ def test_scalars(vae_loss: Answer, generator: torch.Generator) -> None:
         inputs = {name: value.to(dtype) for name, value in draw(generator, batch=2).items()}  # type: ignore[attr-defined]
         for present in presents:
             result = four(vae_loss(**needed(inputs, present)))
-            for name, part in zip(LossParts._fields, result, strict=True):
+            named = dict(zip(LossParts._fields, result, strict=True))
+            for name, part in sorted(named.items(), key=lambda one: one[0] in ("loss", *present)):  # absent ones first
                 if not (
                     isinstance(part, Tensor)
                     and part.shape == ()

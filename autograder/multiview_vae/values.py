@@ -12,30 +12,30 @@ from torch.utils.data import Dataset
 
 
 class LabelledImages(Dataset[tuple[Tensor, int]]):
-    """A small map dataset with `.targets` (int64 tensor, like MNIST) or `.labels` (int64 array, like SVHN).
+    """A small map dataset with `.targets` (like MNIST) or `.labels` (like SVHN), an int64 tensor or array.
 
+    `attribute` names it: "targets" is a tensor, "labels" an array; "targets array" and "labels tensor" are the others.
     With `guarded`, it gives no image any more once its labels were changed.
     """
 
-    targets: Tensor
-    labels: "np.ndarray[Any, np.dtype[np.int64]]"
+    targets: Any
+    labels: Any
 
     def __init__(self, images: Tensor, labels: list[int], attribute: str, guarded: bool = False) -> None:
         self.images = images
         self.attribute = attribute
         self.guarded = guarded
         self._labels = labels
-        if attribute == "targets":
-            self.targets = torch.tensor(labels, dtype=torch.int64)
-        else:
-            self.labels = np.array(labels, dtype=np.int64)
+        array = attribute in ("labels", "targets array")
+        self.name = attribute.split()[0]
+        setattr(self, self.name, np.array(labels, dtype=np.int64) if array else torch.tensor(labels, dtype=torch.int64))
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        if self.guarded and not np.array_equal(np.asarray(getattr(self, self.attribute)), self._labels):
-            raise RuntimeError(f".{self.attribute} of a given dataset was changed in place; leave it as it is")
+        if self.guarded and not np.array_equal(np.asarray(getattr(self, self.name)), self._labels):
+            raise RuntimeError(f".{self.name} of a given dataset was changed in place; leave it as it is")
         return self.images[index], self._labels[index]
 
     def made_from(self) -> tuple[Tensor, list[int], str, bool]:

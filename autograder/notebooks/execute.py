@@ -1,5 +1,6 @@
 """How nbgrader executes a submission: in a confined kernel, with the graded cells judged from this process."""
 
+import json
 import math
 import re
 from contextlib import suppress
@@ -26,6 +27,8 @@ from autograder.remote import protocol
 from autograder.remote.conversation import Conversation, why_it_died
 from autograder.remote.protocol import Reply, Request
 from autograder.remote.stand_in import KernelAnswer, missing
+
+MOST_WRITTEN = 4 << 20  # characters of one display that is not text, as nbformat writes it: a line for each entry
 
 
 class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
@@ -95,6 +98,11 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         return client
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        """Take in what a kernel published, if it can be written to a file of a sensible size."""
+        msg["content"] = _writable(msg["content"])
+        return super().process_message(msg, cell, cell_index)  # type: ignore[no-any-return]
 
     def preprocess_cell(
         self, cell: NotebookNode, resources: ResourcesDict, index: int
@@ -199,3 +207,36 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
                         return result("passed" if earned == points else "wrong", message, earned)
                 return result("wrong", f"It showed {shown}, which is no number from 0 to {points:g}.")
         return result("wrong", f"It showed nothing; its last line must be a number from 0 to {points:g}.")
+
+
+def _writable(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a message without lone surrogates, and without displays that grow out of bounds.
+
+    A nested display takes a line for each entry, with as many spaces as it is deep: a hundred times what was sent.
+    """
+    for part in ("data", "metadata"):
+        found: dict[str, Any] = content[part] if isinstance(content.get(part), dict) else {}
+        for name in [name for name, value in found.items() if _written(value) > MOST_WRITTEN]:
+            del found[name]
+            if part == "data":
+                left_out = f"Left out: {name}, more than {MOST_WRITTEN >> 20} MiB when it is written."
+                found["text/plain"] = f"{left_out}\n{found.get('text/plain', '')}"
+    text = json.dumps(content, ensure_ascii=False, default=str)
+    whole = text.encode("utf-8", "replace")
+    return content if whole.decode() == text else json.loads(whole)
+
+
+def _written(value: object) -> int:
+    """Return how many characters a value takes as indented JSON, or more than `MOST_WRITTEN` once it is known to."""
+    if isinstance(value, str):
+        return 0  # it is text, which other bounds hold
+    total, waiting = 0, [(value, 1)]
+    while waiting and total <= MOST_WRITTEN:
+        one, depth = waiting.pop()
+        total += depth + (len(one) if isinstance(one, str) else 8)
+        if isinstance(one, dict):
+            total += sum(map(len, map(str, one)))
+            waiting += [(part, depth + 1) for part in one.values()]
+        elif isinstance(one, list):
+            waiting += [(part, depth + 1) for part in one]
+    return total

@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -244,6 +245,34 @@ class SharedByAll(Lists):
         return self.first[i][0], self.second[j][0], label
 
 
+class OfTheNewest(Lists):
+    """Keeps its length in the class."""
+
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        OfTheNewest.length = len(self.pairs)
+
+    def __len__(self):
+        return self.length
+
+
+class ByFirstLabels(Lists):
+    """Takes pairs from a cache that knows the first labels only."""
+
+    known: ClassVar[dict] = {}
+
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        self.pairs = self.known.setdefault(tuple(labels_of(first)), self.pairs)
+
+
+class TensorTargets(Lists):
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+        one, two = (x.targets.numpy() if hasattr(x, "targets") else np.asarray(x.labels) for x in (first, second))
+        self.pairs = self.make(by_label(one.tolist()), by_label(two.tolist()))
+
+
 class FirstHundred(Lists):
     def make(self, one, two):
         return super().make(*({label: indices[:100] for label, indices in each.items()} for each in (one, two)))
@@ -274,7 +303,7 @@ WRONG = {
     RandomPartner: "a partner is drawn at random",
     Exchanged: "in the wrong order",
     FourParts: "each view's own (image, label)",
-    Nested: "each view's own (image, label)",
+    Nested: "the two images are in a tuple of their own",
     WithLabels: "an index, a label or an (image, label) pair",
     LabelVector: "the label is a tensor of one entry",
     BothLabels: "the labels of both views",
@@ -292,6 +321,9 @@ WRONG = {
     BothFromFirst: "both images are read from one dataset",
     UsesUp: "was changed in place",
     SharedByAll: "paired since",
+    OfTheNewest: "where another PairedDataset finds it",
+    ByFirstLabels: "the pairs are those of other datasets",
+    TensorTargets: "no attribute 'numpy'",
     FirstHundred: "too many or too few pairs",
     Squeezed: "changed, batched or reshaped",
     ChangedImages: "changed, batched or reshaped",

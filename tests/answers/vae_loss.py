@@ -288,12 +288,12 @@ WRONG = {
     "overwritten": (overwritten, "an in-place operation overwrote"),
     "zeros": (lambda *images, **inputs: (torch.zeros(()),) * 4, "is not computed"),
     "rounds its targets": (rounds_targets, "an in-place operation changes x_mnist"),
-    "0 means the default": (zero_means_default, "beta is ignored in the total"),
-    "small weights cut": (small_weights_cut, "beta is ignored in the total"),
+    "0 means the default": (zero_means_default, "beta = 0 is not used as it is"),
+    "small weights cut": (small_weights_cut, "beta = 0.25 is not used as it is"),
     "unweighted without views": (unweighted_without_views, "beta is ignored in the total"),
     "of 1024 pixels": (
         changed(lambda b, m, k, q, y, **_: (b, if_given(y, lambda: F.mse_loss(q, y) * 3 * 1024), k)),
-        "recon_svhn is not what its definition gives",
+        "a fixed number of entries",
     ),
     "of 20 dimensions": (
         changed(
@@ -303,7 +303,7 @@ WRONG = {
                 if_given(mu, lambda: -0.5 * 20 * (1 + logvar - mu**2 - logvar.exp()).mean()),
             )
         ),
-        "kl is not what its definition gives",
+        "a fixed number of entries",
     ),
     "clamped log-variance": (
         changed(
