@@ -55,12 +55,12 @@ def views(
     attributes: tuple[str, str] = ("targets", "labels"),
     *,
     start: int = 0,
-    guarded: bool = False,
+    guarded: str = "",
 ) -> Views:
     """Return two datasets with these labels; `attributes` says where each keeps them (see `LabelledImages`).
 
-    The indices that the images show begin with `start`, which tells these datasets from others. If they are `guarded`,
-    an answer that changes their labels gets no image from them.
+    The indices that the images show begin with `start`, which tells these datasets from others. `guarded` is
+    what an answer may not do: change their "labels", or read "images".
     """
     return Views(
         LabelledImages(images(FIRST, len(first), start), first, attributes[0], guarded),
@@ -77,13 +77,13 @@ def shuffled(counts: dict[int, int], generator: torch.Generator) -> list[int]:
     return labels[torch.randperm(len(labels), generator=generator)].tolist()
 
 
-def unequal(generator: torch.Generator) -> Views:
+def unequal(generator: torch.Generator, guarded: str = "") -> Views:
     """Return datasets of all ten digits with class sizes, and total sizes, that differ within and between them."""
 
     def sizes(smallest: int) -> dict[int, int]:
         return dict(enumerate((torch.randperm(10, generator=generator) + smallest).tolist()))
 
-    return views(shuffled(sizes(2), generator), shuffled(sizes(3), generator))
+    return views(shuffled(sizes(2), generator), shuffled(sizes(3), generator), guarded=guarded)
 
 
 def read_image(image: object, place: str) -> tuple[int, int]:
@@ -313,8 +313,8 @@ def test_labels_match(paired_dataset: Answer, generator: torch.Generator) -> Non
 
 @pytest.mark.points(1)
 def test_length(paired_dataset: Answer, generator: torch.Generator) -> None:
-    """len() is the sum over labels of the smaller class."""
-    given = unequal(generator)
+    """len() is the sum over labels of the smaller class, and no image is read for it."""
+    given = unequal(generator, guarded="images")
     expect_number(len(paired_dataset(given.first, given.second)), given)
 
 
@@ -388,7 +388,7 @@ def test_empty_overlap(paired_dataset: Answer, generator: torch.Generator) -> No
 @pytest.mark.points(1)
 def test_stable(paired_dataset: Answer, generator: torch.Generator) -> None:
     """Asking twice for the same item gives the same pair, also after other datasets were paired; labels stay."""
-    given = views(shuffled({0: 6, 8: 7}, generator), shuffled({0: 7, 8: 6}, generator), guarded=True)
+    given = views(shuffled({0: 6, 8: 7}, generator), shuffled({0: 7, 8: 6}, generator), guarded="labels")
     dataset = paired_dataset(given.first, given.second)
     forth = indices(dataset, given)
     once = [read_item(item) for item in dataset.take(forth)]

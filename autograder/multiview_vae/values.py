@@ -15,13 +15,13 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
     """A small map dataset with `.targets` (like MNIST) or `.labels` (like SVHN), an int64 tensor or array.
 
     `attribute` names it: "targets" is a tensor, "labels" an array; "targets array" and "labels tensor" are the others.
-    With `guarded`, it gives no image any more once its labels were changed.
+    `guarded` by "labels" it gives no image any more once its labels were changed, and by "images" it never gives one.
     """
 
     targets: Any
     labels: Any
 
-    def __init__(self, images: Tensor, labels: list[int], attribute: str, guarded: bool = False) -> None:
+    def __init__(self, images: Tensor, labels: list[int], attribute: str, guarded: str = "") -> None:
         self.images = images
         self.attribute = attribute
         self.guarded = guarded
@@ -34,10 +34,12 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if self.guarded == "images":
+            raise RuntimeError("an image was read to make the pairs; the labels are enough")
         if self.guarded and not np.array_equal(np.asarray(getattr(self, self.name)), self._labels):
             raise RuntimeError(f".{self.name} of a given dataset was changed in place; leave it as it is")
         return self.images[index], self._labels[index]
 
-    def made_from(self) -> tuple[Tensor, list[int], str, bool]:
+    def made_from(self) -> tuple[Tensor, list[int], str, str]:
         """Return what its class is called with to make it again, in another process."""
         return self.images, self._labels, self.attribute, self.guarded

@@ -266,6 +266,13 @@ class ByFirstLabels(Lists):
         self.pairs = self.known.setdefault(tuple(labels_of(first)), self.pairs)
 
 
+class ReadsImages(Lists):
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+        one, two = ([int(x[i][1]) for i in range(len(x))] for x in (first, second))
+        self.pairs = self.make(by_label(one), by_label(two))
+
+
 class TensorTargets(Lists):
     def __init__(self, first, second):
         self.first, self.second = first, second
@@ -323,6 +330,7 @@ WRONG = {
     SharedByAll: "paired since",
     OfTheNewest: "where another PairedDataset finds it",
     ByFirstLabels: "the pairs are those of other datasets",
+    ReadsImages: "an image was read to make the pairs",
     TensorTargets: "no attribute 'numpy'",
     FirstHundred: "too many or too few pairs",
     Squeezed: "changed, batched or reshaped",
