@@ -568,6 +568,25 @@ def test_half_characters_and_terminal_commands_cost_one_exercise_and_harm_no_fil
     assert "\x1b" not in result.stdout
 
 
+def test_a_submission_of_too_many_files_costs_its_own_student(course):
+    """nbgrader looks through the whole folder for each of them: 30,000 would take it hours."""
+    folder = course / "submitted" / "a_right" / "multiview_vae"
+    (folder / "cache").mkdir()
+    for i in range(2000):
+        (folder / "cache" / f"{i}.txt").touch()
+    for student in "bcdeg":
+        shutil.rmtree(next((course / "submitted").glob(f"{student}_*")))
+    result = run(course, "--jobs", "1")
+    assert result.returncode == 1
+    assert scores(course, "f_right") == [15]
+    assert "has more than 2,000 files and folders" in (course / "grades/multiview_vae/a_right.json").read_text()
+    (course / "gradebook.db").unlink()
+    nbgrader(course, "generate_assignment", "multiview_vae", "--force")
+    nbgrader(course, "autograde", "multiview_vae", "--force", status=1)
+    assert scores(course, "f_right") == [15]
+    assert not (course / "autograded" / "a_right" / "multiview_vae").exists()
+
+
 MESSAGES = """
 import json
 kernel = get_ipython().kernel

@@ -23,7 +23,7 @@ from autograder.notebooks.release import (
     refuse_unchecked,
     release_of,
 )
-from autograder.notebooks.repair import LEFT_OUT, TIMESTAMP, graded_form, handed_in, put_aside
+from autograder.notebooks.repair import LEFT_OUT, TIMESTAMP, graded_form, handed_in, put_aside, refuse_too_many
 
 
 class _CarefulExporter(NotebookExporter):
@@ -87,12 +87,15 @@ class SubmissionExporter(_CarefulExporter):
         """
 
         def run(*arguments: str) -> Any:
+            coursedir = self._converter.coursedir
             try:
+                if step.__name__ == "init_assignment":  # which copies the folder
+                    refuse_too_many(Path(coursedir.format_path(coursedir.submitted_directory, *arguments[::-1])))
                 return step(*arguments)
             except Exception:
                 named = Path(arguments[place])
                 student = named.parent.parent.name if named.suffix == ".ipynb" else arguments[place]
-                forget(self._converter.coursedir, self._converter.coursedir.assignment_id, student)
+                forget(coursedir, coursedir.assignment_id, student)
                 raise
 
         return run

@@ -21,6 +21,7 @@ STATE = "autograder"  # key in the metadata of a notebook between its repair and
 LEFT_OUT = ".not-graded"  # suffix of what is neither a file nor a folder; nbgrader's configuration ignores it
 MOST_BYTES = 20 << 20  # of a notebook that is read here; a larger one is stripped of its outputs elsewhere
 TIMESTAMP = "timestamp.txt"  # in which nbgrader's exchange keeps when a submission was handed in
+MOST_FILES = 2000  # of a submission, folders included
 _MOST_TIMESTAMP = 100
 _MOST_CELLS = 2000
 _TYPES = ("code", "markdown", "raw")
@@ -32,6 +33,17 @@ class Unreadable(ValueError):
     def __init__(self, status: str, message: str) -> None:
         super().__init__(plain(message))
         self.status = status
+
+
+def refuse_too_many(folder: Path) -> None:
+    """Raise ValueError if a submission has more files than nbgrader can copy: its time grows with their square."""
+    count = 0
+    for _, folders, files in os.walk(folder):
+        count += len(folders) + len(files)
+        if count > MOST_FILES:
+            raise ValueError(
+                f"{folder} has more than {MOST_FILES:,} files and folders. Keep the notebooks, and what they read"
+            )
 
 
 def put_aside(folder: Path) -> None:
