@@ -348,7 +348,8 @@ def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
             f"| checks of {exercise} | mutants that fail it | ... and no other check |",
             "| --- | --- | --- |",
         ]
-        lines += [f"| {name} | {count} | {alone} |" for name, (count, alone) in found["checks"].items()]
+        names = ((name.replace("|", "\\|"), counts) for name, counts in found["checks"].items())
+        lines += [f"| {name} | {count} | {alone} |" for name, (count, alone) in names]
     return "\n".join(lines)
 
 
