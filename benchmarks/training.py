@@ -223,7 +223,21 @@ The ELBO (nats, the house number's squared error weighted by {WEIGHT:g}) is that
 favours the others: the recipe brings the ELBO in late, and asks for more than the ELBO.
 Pairs per second are over all turns, including the first, in which `torch.compile` compiles; the median turn shows the
 speed without that.
+
+{on_a_gpu()}
 """
+
+
+def on_a_gpu() -> str:
+    """Return what the runs of docs/ablation.json took with a GPU and without."""
+    runs = json.loads(DOCS.with_name("ablation.json").read_text())
+    took: dict[str, list[float]] = {"cuda": [], "cpu": []}
+    for name, run in runs.items():
+        if " | 20 epochs | " in name:
+            took[run["device"]].append(run["seconds"])
+    fast, slow = (f"{min(seconds):.0f} to {max(seconds):.0f}" for seconds in took.values())
+    return f"""A GPU runs the same loop; nothing needs one. The rows of 20 epochs in `docs/ablation.json` took {fast}
+processor seconds where there was a GPU, and {slow} on processors of several kinds without."""
 
 
 def main() -> None:

@@ -64,6 +64,7 @@ def test_the_page_of_training_gives_ratios_and_when_an_elbo_was_reached():
     assert "| a loop like the original lab's | 480 | 2.00 | 4.0 | 4.0 | 8.0 | -600 |" in text
     assert "| the extension's recipe | 960 | 1.00 | 2.0 | 2.0 | not reached | -700 |" in text
     assert "benchmarks.training --steps 60 --threads 1 --docs" in text
+    assert "A GPU runs the same loop; nothing needs one." in text
 
 
 def test_the_page_of_the_ablation_has_mean_and_spread(tmp_path):
