@@ -225,8 +225,18 @@ def test_vectors(product_of_experts: Answer, generator: torch.Generator) -> None
 @pytest.mark.points(1)
 def test_batches(product_of_experts: Answer, generator: torch.Generator) -> None:
     """Batches keep their shape, for any batch size and any number of latent dimensions."""
+    experts = draw(generator, 7, 20)
+    first = call(product_of_experts, *experts)
     for shape in ((7, 20), (1, 20), (4, 1), (64, 50), (2, 3, 5), (2, 1, 3, 4), ()):
         expect_shape(product_of_experts, draw(generator, *shape))
+    for name, before, now in zip(("mean", "log-variance"), first, call(product_of_experts, *experts), strict=True):
+        compare(
+            f"{name} of the same experts, asked again",
+            now,
+            before.detach(),
+            cause="the result is random, or depends on earlier calls",
+            hint="Compute it from the four inputs alone.",
+        )
 
 
 def expect_shape(answer: Answer, experts: Experts) -> None:

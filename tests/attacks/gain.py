@@ -475,7 +475,7 @@ GAIN: dict[str, Attack] = {
             weights = torch.softmax(torch.stack([-logvar1, -logvar2]), dim=0)
             return weights[0] * mu1 + weights[1] * mu2, -torch.logsumexp(torch.stack([-logvar1, -logvar2]), dim=0)
         """,
-        points=11,
+        points=14,
     ),
     "solution_as_answer": coded(
         "gain",
