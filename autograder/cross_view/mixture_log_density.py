@@ -279,7 +279,7 @@ def test_far(mixture_log_density: Answer, generator: torch.Generator) -> None:
     z, mu, logvar = draw(generator, 3, 8, 20)
     ordinary = draw(generator, 3, 8, 20)
     usual = same(call(mixture_log_density, *ordinary), references.mixture_log_density(*ordinary))
-    for far in (3, 40):
+    for far in (40, 3):  # the gradient is taken where float32 still tells the components apart
         inputs = (z + far, mu, logvar - 2)
         compare_density(
             call(mixture_log_density, *inputs),
