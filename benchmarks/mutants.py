@@ -3,11 +3,11 @@
     python -m benchmarks.mutants [EXERCISE ...] [--seeds 3] [--every 1] [--json FILE] [--docs]
 
 A mutant is a right answer with one change: another operator, constant, function, argument, axis or variable, a part
-left out, a statement removed, a gradient cut. A mutant that earns less than everything is killed;
-one that earns everything with the first seed is graded with the others, too. What earns everything with all of them has
-survived, and is either equivalent, by a reason in `mutants.json`, or a hole in the checks. A change in that file is the
-whole line of a mutant, or /a regular expression/. The exit status is 1 if there is a hole, or if the file has a change
-that no mutant which survived fits.
+left out, a statement removed, a gradient cut. A mutant that earns less than everything is killed; one that earns
+everything with the first seed is graded with the others, too. What earns everything with all of them has survived, and
+is either equivalent, by a reason in `mutants.json`, or a hole in the checks. A change in that file is what is printed
+of a mutant, or /a regular expression/ that finds it. The exit status is 1 if there is a hole, or if the file has a
+change that fits no survivor.
 
 Mutation libraries such as cosmic-ray and mutmut mutate the files of a project and run its tests as a process for each
 mutant; answers are single functions, and what goes wrong in them (axes, reductions, gradients) is not in their tables.
@@ -73,7 +73,7 @@ class Mutant(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of a mutant: the checks that failed with the first seed, and whether all of them by an error."""
+    """What became of a mutant: the checks that failed with the first seed to find it, and whether all did by errors."""
 
     mutant: Mutant
     failed: tuple[str, ...]
@@ -356,12 +356,14 @@ def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("exercises", nargs="*", choices=[*SOLUTIONS, []], help="default: all")
+    parser.add_argument("exercises", nargs="*", metavar="EXERCISE", help=f"default: all of {', '.join(SOLUTIONS)}")
     parser.add_argument("--seeds", type=int, default=3, help="with which a mutant must earn everything to survive")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="grade every N-th mutant only")
     parser.add_argument("--json", type=Path, help="write the numbers, and what survived, to this file")
     parser.add_argument("--docs", action="store_true", help=f"write the tables into {DOCS.relative_to(ROOT)}")
     options = parser.parse_args()
+    if unknown := set(options.exercises) - set(SOLUTIONS):
+        parser.error(f"no exercise {', '.join(sorted(unknown))}; there are {', '.join(SOLUTIONS)}")
     if options.docs and (options.exercises or options.every > 1):
         parser.error("--docs goes with all mutants of all exercises")
     known, rows, wrong = equivalents(), {}, []

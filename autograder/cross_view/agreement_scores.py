@@ -60,19 +60,24 @@ def mistakes(posteriors: Posteriors) -> list[Mistake]:
     def log_a(precision: Tensor, eta: Tensor) -> Tensor:
         return 0.5 * (eta.square() / precision - precision.log())
 
-    def square(precision: Tensor, eta: Tensor) -> Tensor:
-        return eta.square() / precision
-
     single = log_a(one1, eta1) + log_a(one2, eta2)
+
+    def pair(precision: Tensor, eta: Tensor) -> Tensor:
+        return (log_a(precision, eta) - single).sum(-1)
+
     with_prior = log_a(one1 + one2 - 1, eta1 + eta2)
     prior = "Both posteriors contain the prior; dividing by it once leaves it in once: P1 + P2 - 1."
-    overlap = (log_a(one1 + one2, eta1 + eta2) - single).sum(-1)
+    overlap = pair(one1 + one2, eta1 + eta2)
     constant = math.log(2 * math.pi) / 2
     formula = "For each dimension: A(P1 + P2 - 1, eta1 + eta2) - A(P1, eta1) - A(P2, eta2)."
     distance = (mu1[:, None] - mu2[None]).square().sum(-1)
 
-    def pair(precision: Tensor, eta: Tensor) -> Tensor:
-        return (log_a(precision, eta) - single).sum(-1)
+    def square(precision: Tensor, eta: Tensor) -> Tensor:
+        return eta.square() / precision
+
+    squares = (square(one1 + one2 - 1, eta1 + eta2) - square(one1, eta1) - square(one2, eta2)).sum(-1)
+    logs = ((one1 + one2 - 1).log() - one1.log() - one2.log()).sum(-1)
+    inside = "A(P, eta) = (eta^2 / P - log P) / 2."
 
     found = [
         Mistake("the prior is not divided out: this is the integral of q1 q2", prior, overlap),
@@ -84,7 +89,7 @@ def mistakes(posteriors: Posteriors) -> list[Mistake]:
         Mistake(
             "the prior is multiplied in instead of divided out",
             prior,
-            (log_a(one1 + one2 + 1, eta1 + eta2) - single).sum(-1),
+            pair(one1 + one2 + 1, eta1 + eta2),
         ),
         Mistake("the sign is turned: pairs that agree must score high", formula, -right),
         Mistake(
@@ -100,16 +105,16 @@ def mistakes(posteriors: Posteriors) -> list[Mistake]:
             (with_prior - log_a(one1, eta1)).sum(-1),
         ),
         Mistake("A(P1, eta1) is not subtracted", formula, (with_prior - log_a(one2, eta2)).sum(-1)),
-        Mistake("the half in A is missing", "A(P, eta) = (eta^2 / P - log P) / 2.", 2 * right),
+        Mistake("the half in A is missing", inside, 2 * right),
         Mistake(
             "log P in A has the wrong sign",
-            "A(P, eta) = (eta^2 / P - log P) / 2.",
-            right + ((one1 + one2 - 1).log() - one1.log() - one2.log()).sum(-1),
+            inside,
+            right + logs,
         ),
         Mistake(
             "log P in A is missing",
-            "A(P, eta) = (eta^2 / P - log P) / 2.",
-            right + 0.5 * ((one1 + one2 - 1).log() - one1.log() - one2.log()).sum(-1),
+            inside,
+            right + 0.5 * logs,
         ),
         Mistake(
             "you took the mean for eta; eta is the mean times the precision",
@@ -133,28 +138,28 @@ def mistakes(posteriors: Posteriors) -> list[Mistake]:
         Mistake("you returned the integral, not its logarithm", "Leave out the exp at the end.", right.exp()),
         Mistake(
             "the half before eta^2 / P is missing",
-            "A(P, eta) = (eta^2 / P - log P) / 2.",
-            right + 0.5 * (square(one1 + one2 - 1, eta1 + eta2) - square(one1, eta1) - square(one2, eta2)).sum(-1),
+            inside,
+            right + 0.5 * squares,
         ),
         Mistake(
             "the half before log P is missing",
-            "A(P, eta) = (eta^2 / P - log P) / 2.",
-            right - 0.5 * ((one1 + one2 - 1).log() - one1.log() - one2.log()).sum(-1),
+            inside,
+            right - 0.5 * logs,
         ),
         Mistake(
             "eta^2 / P in A has the wrong sign",
-            "A(P, eta) = (eta^2 / P - log P) / 2.",
-            right - (square(one1 + one2 - 1, eta1 + eta2) - square(one1, eta1) - square(one2, eta2)).sum(-1),
+            inside,
+            right - squares,
         ),
         Mistake(
             "the term eta^2 / P in A is missing",
-            "A(P, eta) = (eta^2 / P - log P) / 2.",
-            right - 0.5 * (square(one1 + one2 - 1, eta1 + eta2) - square(one1, eta1) - square(one2, eta2)).sum(-1),
+            inside,
+            right - 0.5 * squares,
         ),
         Mistake(
             "the prior is divided out twice",
             prior,
-            (log_a(one1 + one2 - 2, eta1 + eta2) - single).sum(-1),
+            pair(one1 + one2 - 2, eta1 + eta2),
         ),
         Mistake(
             "eta is the mean times the variance here; it is the mean times the precision",
@@ -163,12 +168,12 @@ def mistakes(posteriors: Posteriors) -> list[Mistake]:
         ),
         Mistake(
             "eta^2 is multiplied by P in A, not divided",
-            "A(P, eta) = (eta^2 / P - log P) / 2.",
+            inside,
             _with_eta(one1, eta1, one2, eta2, lambda p, eta: 0.5 * (eta.square() * p - p.log())),
         ),
         Mistake(
             "eta is not squared in A",
-            "A(P, eta) = (eta^2 / P - log P) / 2.",
+            inside,
             _with_eta(one1, eta1, one2, eta2, lambda p, eta: 0.5 * (eta / p - p.log())),
         ),
         Mistake(
@@ -264,7 +269,7 @@ def test_shapes(agreement_scores: Answer, generator: torch.Generator) -> None:
 
 
 @pytest.mark.points(2)
-def test_onepair(agreement_scores: Answer) -> None:
+def test_one_pair(agreement_scores: Answer) -> None:
     """One pair in one dimension is the stored integral."""
     found, right, typical = [], [], []
     for case in references.golden()["agreement_scores"]:
@@ -282,7 +287,7 @@ def test_onepair(agreement_scores: Answer) -> None:
 
 
 @pytest.mark.points(2)
-def test_everypair(agreement_scores: Answer, generator: torch.Generator) -> None:
+def test_every_pair(agreement_scores: Answer, generator: torch.Generator) -> None:
     """The score of every pair, in several dimensions."""
     for posteriors in (draw(generator, 6, 6, 5), draw(generator, 7, 4, 30)):
         compare_scores(call(agreement_scores, *posteriors), posteriors)

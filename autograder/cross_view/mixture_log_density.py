@@ -31,7 +31,6 @@ HINT = (
     "Do the case by hand: at z = 0 in one dimension, the standard normal density is 0.3989, its logarithm -0.9189. "
     "Mixed with N(2, 1), whose density there is 0.0540, it is log((0.3989 + 0.0540) / 2) = -1.485."
 )
-SMALL = "the densities are so small that exp makes them 0, and the logarithm of 0 is infinite"
 STABLE = "torch.logsumexp over the components is log(sum(exp(...))) without leaving the logarithms."
 
 
@@ -210,7 +209,7 @@ def compare_density(got: Tensor, inputs: Inputs, *, cause: str = CAUSE, hint: st
     """Compare log-densities with the reference, and name the mistake."""
     right = references.mixture_log_density(*inputs)
     if got.shape == right.shape and not got.isfinite().all():
-        cause, hint = SMALL, STABLE
+        cause, hint = "the densities are so small that exp makes them 0, and the logarithm of 0 is infinite", STABLE
     compare("log-density", got, right, mistakes=mistakes(inputs), cause=cause, hint=hint)
 
 

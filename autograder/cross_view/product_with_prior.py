@@ -213,10 +213,9 @@ def compare_joint(result: tuple[Tensor, Tensor], experts: Experts, *, cause: str
 
     The log-variance comes first: there are means that two mistakes share.
     """
-    names = ("mean", "log-variance")
-    for name, got, right, place in [*zip(names, result, references.product_with_prior(*experts), (2, 3), strict=True)][
-        ::-1
-    ]:
+    wanted = references.product_with_prior(*experts)
+    for name, part, place in (("log-variance", 1, 3), ("mean", 0, 2)):
+        got, right = result[part], wanted[part]
         if same(got, right):
             continue
         if got.shape == right.shape and got.isnan().any():

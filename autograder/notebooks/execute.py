@@ -221,7 +221,7 @@ def _writable(content: dict[str, Any]) -> dict[str, Any]:
             if part == "data":
                 left_out = f"Left out: {name}, more than {MOST_WRITTEN >> 20} MiB when it is written."
                 found["text/plain"] = f"{left_out}\n{found.get('text/plain', '')}"
-    text = json.dumps(content, ensure_ascii=False, default=str)
+    text = json.dumps(content, ensure_ascii=False)
     whole = text.encode("utf-8", "replace")
     return content if whole.decode() == text else json.loads(whole)
 

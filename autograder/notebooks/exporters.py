@@ -68,7 +68,7 @@ class SubmissionExporter(_CarefulExporter):
     Name it as `c.Autograde.exporter_class`. Before a submission is touched, links and devices are put aside (nbgrader
     would copy what they point to). Where a step fails, its automatic scores are set to 0 (nbgrader leaves those of
     an earlier run); until the new ones are there, and where a run is killed, the old ones stay. A timestamp that is no
-    date counts as none.
+    date counts as none. A folder of too many files is refused before it is copied.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -77,8 +77,15 @@ class SubmissionExporter(_CarefulExporter):
             self._converter.pre_convert_hook = self._prepare
 
         self._converter.coursedir.get_existing_timestamp = self._handed_in
-        for name, place in (("init_assignment", 1), ("convert_single_notebook", 0)):
-            setattr(self._converter, name, self._forgetting(getattr(self._converter, name), place))
+        copy, convert = self._converter.init_assignment, self._converter.convert_single_notebook
+
+        def copy_few(assignment: str, student: str) -> None:
+            coursedir = self._converter.coursedir
+            refuse_too_many(Path(coursedir.format_path(coursedir.submitted_directory, student, assignment)))
+            copy(assignment, student)
+
+        self._converter.init_assignment = self._forgetting(copy_few, 1)
+        self._converter.convert_single_notebook = self._forgetting(convert, 0)
 
     def _forgetting(self, step: Callable[..., Any], place: int) -> Callable[..., Any]:
         """Return a step of nbgrader's that forgets the scores of an earlier run if it fails.
@@ -87,15 +94,12 @@ class SubmissionExporter(_CarefulExporter):
         """
 
         def run(*arguments: str) -> Any:
-            coursedir = self._converter.coursedir
             try:
-                if step.__name__ == "init_assignment":  # which copies the folder
-                    refuse_too_many(Path(coursedir.format_path(coursedir.submitted_directory, *arguments[::-1])))
                 return step(*arguments)
             except Exception:
                 named = Path(arguments[place])
                 student = named.parent.parent.name if named.suffix == ".ipynb" else arguments[place]
-                forget(coursedir, coursedir.assignment_id, student)
+                forget(self._converter.coursedir, self._converter.coursedir.assignment_id, student)
                 raise
 
         return run
