@@ -34,11 +34,12 @@ from autograder.classroom.course import Course, CourseError
 from autograder.classroom.gathering import gather, grade_digest
 from autograder.classroom.page import class_page
 from autograder.classroom.pools import PoolError, cores, pool
-from autograder.classroom.publishing import publish
+from autograder.classroom.publishing import give_feedback, publish
 from autograder.classroom.results import Outcome, Submission, as_csv, as_gradescope, from_json, schema_page, to_json
 from autograder.classroom.scheduling import grade, grade_class
 from autograder.confinement.layers import ConfinementError
 from autograder.files import write_whole
+from autograder.notebooks.feedback import FeedbackExporter
 from autograder.remote.conversation import Conversation
 from examples.make_class import AVERAGED, ENDLESS, PRODUCT, TEXTBOOK, find, solved
 from tests.conftest import CELLS as GRADED
@@ -393,6 +394,19 @@ def test_sigterm_ends_a_run_like_an_interrupt(course):
         process.send_signal(signal.SIGTERM)
         assert "stopped; what was graded is recorded" in process.stderr.read()
     assert process.returncode == 130
+
+
+def test_an_interrupt_ends_the_writing_of_feedback_too(course, monkeypatch):
+    """nbgrader takes it for a page that could not be written, and a watch would go on."""
+    found = Course(course, "multiview_vae")
+    list(grade_class(found, ["f_right"]))
+
+    def interrupted(*given, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FeedbackExporter, "from_notebook_node", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        give_feedback(found, "f_right")
 
 
 def scores(course, *students):

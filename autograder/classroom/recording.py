@@ -58,8 +58,6 @@ def record(course: Course, student: str, digest: str, executed: Executed | Excep
     path = stored(course, student)
     path.unlink(missing_ok=True)
     result = _autograde(course, student, executed)
-    if (result.get("error") or "").rstrip().endswith("KeyboardInterrupt"):
-        raise KeyboardInterrupt  # which nbgrader does not pass on
     if not result["success"]:
         forget(course.coursedir, course.name, student)
     outcomes = tuple(_outcome(course, cell, student, executed, result) for cell in course.cells)
@@ -111,6 +109,8 @@ def run_nbgrader(course: Course, converter: BaseConverter, student: str) -> dict
         # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
         warnings.simplefilter("ignore", SAWarning)
         result: dict[str, Any] = capture_log(converter)
+    if (result.get("error") or "").rstrip().endswith("KeyboardInterrupt"):
+        raise KeyboardInterrupt  # which nbgrader does not pass on
     return result
 
 
