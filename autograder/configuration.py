@@ -93,7 +93,7 @@ def configure(c: Any) -> None:
     # Only notebooks go to students; what running leaves behind does not.
     c.CourseDirectory.ignore = [
         *("*.pyc", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", "conftest.py", "results"),
-        "*.not-graded",  # links and devices that were put aside (autograder.notebooks.repair)
+        "*.not-graded",  # what was put aside: links, devices, huge files (autograder.notebooks.repair)
     ]
     # A release is refused if it has graded cells that nobody has checks for.
     c.GenerateAssignment.exporter_class = "autograder.notebooks.exporters.SourceExporter"

@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import nbformat
-from otter.api import grade_submission
+from nbformat import NotebookNode
 
 from autograder.assignments import find_exercise
 from examples.make_class import POINTS, SOLUTION, graded
@@ -47,20 +47,31 @@ def configuration(name: str, folder: Path) -> Path:
     return path
 
 
+def notebook_of(exercise: str) -> str:
+    """Return the name of the notebook that an exercise is in."""
+    return next(name for name, book in SOLUTION.items() if exercise in graded({name: book}))
+
+
+def without_checks(notebook: NotebookNode) -> NotebookNode:
+    """Take out the graded cells, and return the notebook."""
+    notebook.cells = [c for c in notebook.cells if not c.metadata.get("nbgrader", {}).get("grade")]
+    return notebook
+
+
 def main(course: Path) -> None:
     """Grade every submission of the course."""
+    from otter.api import grade_submission  # installed only where it is compared with
+
     os.environ["NBGRADER_EXECUTION"] = "autograde"  # notebooks train two steps, as in every automatic run
     earned: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         configurations = {exercise: configuration(exercise, Path(name)) for exercise in POINTS}
-        notebooks = {exercise: name for name, book in SOLUTION.items() for exercise in graded({name: book})}
+        notebooks = {exercise: notebook_of(exercise) for exercise in POINTS}
         for student in sorted((course / "submitted").iterdir()):
             for exercise, zipped in configurations.items():
                 (path,) = student.glob(f"*/{notebooks[exercise]}.ipynb")
-                notebook = nbformat.read(path, as_version=4)
-                notebook.cells = [c for c in notebook.cells if not c.metadata.get("nbgrader", {}).get("grade")]
                 changed = Path(name) / path.name
-                nbformat.write(notebook, changed)
+                nbformat.write(without_checks(nbformat.read(path, as_version=4)), changed)
                 found = grade_submission(str(changed), str(zipped), quiet=True)
                 earned.setdefault(student.name, {})[exercise] = float(found.total)
     print(json.dumps(earned))

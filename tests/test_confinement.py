@@ -332,9 +332,11 @@ def test_memory_of_four_children(watched, way):
         "twenty": "[open(f'f{i}', 'wb').write(bytes(64 << 20)) for i in range(20)]",
         "unlinked": "[(k.append(open('x', 'wb')), os.remove('x'), k[-1].write(bytes(64 << 20))) for i in range(20)]",
         "memfd": "k = [os.memfd_create('m') for i in range(20)]; [os.write(f, bytes(64 << 20)) for f in k]",
+        "sent": "import socket; a, b = socket.socketpair()\nfor i in range(40): f = open('x', 'wb'); os.remove('x'); "
+        "f.write(bytes(32 << 20)); socket.send_fds(a, [b'x'], [f.fileno()]); f.close()",
         "shared memory": "[open(f'/dev/shm/confined-test-{i}', 'wb').write(bytes(64 << 20)) for i in range(20)]",
         "hidden": "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); "
-        "k = [os.memfd_create('m') for i in range(9)]; [os.write(f, bytes(64 << 20)) for f in k]",
+        "[(k.append(open('x', 'wb')), os.remove('x'), k[-1].write(bytes(64 << 20))) for i in range(9)]",
         "many": "[open(f'f{i}', 'wb').close() for i in range(40_000)]",
         "deep": "[(os.mkdir('d'), os.chdir('d')) for _ in range(3000)]",
         "shut": "os.mkdir('d'); open('d/x', 'w'); os.chmod('d', 0)",

@@ -7,7 +7,7 @@ import os
 import nbformat
 import pytest
 
-from autograder.notebooks.repair import LEFT_OUT, MOST_BYTES, STATE, graded_form, put_aside
+from autograder.notebooks.repair import LEFT_OUT, MOST_BYTES, STATE, graded_form, put_aside, read
 from tests.conftest import RELEASE
 
 NAME = "2_product_of_experts.ipynb"
@@ -267,3 +267,23 @@ def test_links_and_devices_are_put_aside_under_a_name_that_is_ignored(tmp_path):
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
     assert names == ["data.txt", "deep", f"deep/up{LEFT_OUT}", f"peek.txt{LEFT_OUT}", f"pipe{LEFT_OUT}"]
     assert secret.read_text() == "grades"
+
+
+def test_files_that_are_too_large_together_are_put_aside_and_said_so(tmp_path, book, release):
+    (tmp_path / NAME).write_text(nbformat.writes(book))
+    (tmp_path / "data.txt").write_text("data")
+    with (tmp_path / "huge.bin").open("wb") as file:
+        file.truncate(3 << 30)  # takes no room on the disk; its copy would
+    put_aside(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, "data.txt", f"huge.bin{LEFT_OUT}"]
+    told_of = told(graded_form(tmp_path / NAME, release))
+    assert told_of == [("passed", "Graded without huge.bin: no file, or more than 256 MiB in all.")]
+
+
+def test_marks_of_megabytes_are_not_read(tmp_path, book):
+    """They would be copied for each cell."""
+    marked(book, "product_of_experts").metadata.nbgrader.update(points="9" * 1000, more=["x"] * 1000, solution=[{}])
+    (tmp_path / NAME).write_text(json.dumps(book))
+    cells, _ = read(tmp_path / NAME)
+    marks = marked(nbformat.v4.new_notebook(cells=cells), "product_of_experts").metadata.nbgrader
+    assert sorted(marks) == ["cell_type", "checksum", "grade", "grade_id", "locked", "schema_version", "task"]

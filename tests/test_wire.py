@@ -144,6 +144,15 @@ def test_nothing_large_is_made_before_it_is_refused(monkeypatch):
         decode({"tensor": "uint8", "shape": [MOST_BYTES + 1], "data": "A"})
 
 
+def test_a_million_objects_are_refused_and_those_of_a_name_share_a_class():
+    forged = {"list": [{"list": [{"object": "Thing"}] * 10_000}] * 30}
+    with pytest.raises(WireError, match="too many parts"):
+        decode(forged)
+    one, two = decode({"list": [{"object": "Thing"}] * 2})
+    assert type(one) is type(two)
+    assert type(one).__name__ == "Thing"
+
+
 # --- an answer behind the wire ---------------------------------------------------------------------------------------
 
 POE = EXERCISES["product_of_experts"]

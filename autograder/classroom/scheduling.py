@@ -13,7 +13,7 @@ from autograder.classroom.gathering import gather, grade_digest, work_of_release
 from autograder.classroom.recording import record, unchanged
 from autograder.classroom.results import Graded, Submission
 from autograder.confinement.layers import ConfinementError
-from autograder.notebooks.repair import refuse_too_many
+from autograder.notebooks.repair import put_aside, refuse_too_many
 from autograder.notebooks.work import Executed, Work, execute
 
 MOST_IN_VAIN = 3  # failed submissions after which is asked whether it is they who are at fault
@@ -53,7 +53,8 @@ def grade_class(
 
     for student in students:
         try:
-            refuse_too_many(course.submitted(student))  # before they are read
+            refuse_too_many(course.submitted(student))  # before anything is read
+            put_aside(course.submitted(student))
             digest = grade_digest(course, student)
             if not force and (known := unchanged(course, student, digest)):
                 yield Graded(known, fresh=False)

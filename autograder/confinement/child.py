@@ -311,6 +311,7 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "socket": (41, 198),
     "prlimit64": (302, 261),
     **{"io_uring_setup": (425, 425), "perf_event_open": (298, 241), "bpf": (321, 280), "userfaultfd": (323, 282)},
+    **{"memfd_create": (319, 279), "memfd_secret": (447, 447)},
     **{"shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180)},
     **{"add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219)},
     **{"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)},
@@ -328,6 +329,7 @@ _REFUSED = (
     "io_uring_setup",  # opens sockets that no filter sees
     *("shmget", "semget", "msgget", "mq_open", "add_key", "request_key", "keyctl"),  # outlive the process
     *("perf_event_open", "bpf", "userfaultfd"),  # doors into the kernel
+    *("memfd_create", "memfd_secret"),  # memory that belongs to no process while it is sent over a socket
 )
 # Landlock leaves these alone, so one uid could chmod the gradebook away. An error would fail an honest shutil.copy.
 _FAKED = (

@@ -5,18 +5,21 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import psutil
 
 from autograder.confinement.layers import Limits
 
 INTERVAL = 0.2  # seconds between two measurements
+MOST_SENT = 16  # open files that may be on their way from one of its processes to another
+_SENT = re.compile(rb"^scm_fds:\s*(\d+)$", flags=re.M)  # in what Linux says of an open socket
 LONGEST_TURN = 1.0  # most seconds that one turn of waiting counts: the machine or the grader may have been halted
 
 
@@ -81,7 +84,7 @@ class Guard(threading.Thread):
         finally:
             self.stop()
             with contextlib.suppress(OSError):
-                self.last_words = (self.folder.parent / "kernel.log").read_text(errors="replace")[-1000:].strip()
+                self.last_words = _end(self.folder.parent / "kernel.log", 1000)
             self._ready.set()
 
     def stop(self, reason: str | None = None) -> None:
@@ -183,11 +186,14 @@ class Guard(threading.Thread):
         # Pages that processes share count once; the cheaper sum, which counts them repeatedly, is never smaller.
         if sum(map(_rss, tree)) > limits.memory and sum(map(_pss, tree)) > limits.memory:
             return f"it used more than {limits.memory >> 20} MiB of memory"
-        held = {process.pid: _unlinked(process) for process in tree}
+        held = {process.pid: _open(process) for process in tree}
         before, self._hiding = self._hiding, {pid for pid, files in held.items() if files is None}
         if before & self._hiding:  # once may be a process that is just ending
             return "it had a process that hid from the watchdog"
-        unlinked = {file: size for files in held.values() for file, size in (files or {}).items()}
+        found = [files for files in held.values() if files]
+        if sum({socket: sent for files in found for socket, sent in files.sent.items()}.values()) > MOST_SENT:
+            return f"it had more than {MOST_SENT} open files that were sent and not received"
+        unlinked = {file: size for files in found for file, size in files.unlinked.items()}
         count, size = len(unlinked), sum(unlinked.values())
         try:
             for _, status in [*_walk(str(self.folder.parent)), *self._shared()]:
@@ -210,6 +216,13 @@ async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
         return await asyncio.open_unix_connection(f"/proc/self/fd/{handle}")
     finally:
         os.close(handle)
+
+
+def _end(path: Path, most: int) -> str:
+    """Return the end of a text file, which may be huge."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * most))
+        return file.read().decode(errors="replace")[-most:].strip()
 
 
 def _rss(process: psutil.Process) -> int:
@@ -245,21 +258,35 @@ def _mapped(file: os.stat_result) -> bool:
     return False
 
 
-def _unlinked(process: psutil.Process) -> dict[tuple[int, int], int] | None:
-    """Bytes of open files without a name, memfd among them, which no folder shows; None if the process hides them."""
-    found = {}
+class _Open(NamedTuple):
+    """What the open files of a process hold where no folder shows it; files and sockets by device and inode number."""
+
+    unlinked: dict[tuple[int, int], int]  # bytes of files without a name
+    sent: dict[tuple[int, int], int]  # files on their way through a socket, which no process has open any more
+
+
+def _open(process: psutil.Process) -> _Open | None:
+    """Return what a process holds; None if it hides that."""
+    found, folder = _Open({}, {}), f"/proc/{process.pid}"
     try:
-        for number in os.listdir(f"/proc/{process.pid}/fd"):
+        for number in os.listdir(f"{folder}/fd"):
             with contextlib.suppress(FileNotFoundError):  # closed while we look
-                status = os.stat(f"/proc/{process.pid}/fd/{number}")
+                status = os.stat(f"{folder}/fd/{number}")
                 if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
-                    found[status.st_dev, status.st_ino] = status.st_blocks * 512
+                    found.unlinked[status.st_dev, status.st_ino] = status.st_blocks * 512
+                if stat.S_ISSOCK(status.st_mode) and (sent := _SENT.search(_read(f"{folder}/fdinfo/{number}"))):
+                    found.sent[status.st_dev, status.st_ino] = int(sent[1])
     except PermissionError:
         with contextlib.suppress(psutil.Error):
-            return {} if process.status() == psutil.STATUS_ZOMBIE else None
+            return _Open({}, {}) if process.status() == psutil.STATUS_ZOMBIE else None
     except OSError:  # it ended, or this is not Linux
         pass
     return found
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _entries(folder: str) -> Iterator[tuple[str, os.stat_result]]:

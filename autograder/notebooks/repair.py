@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,13 +19,16 @@ from nbgrader.utils import parse_utc
 from autograder.checking.report import plain
 
 STATE = "autograder"  # key in the metadata of a notebook between its repair and its execution
-LEFT_OUT = ".not-graded"  # suffix of what is neither a file nor a folder; nbgrader's configuration ignores it
+LEFT_OUT = ".not-graded"  # suffix of what was put aside; nbgrader's configuration ignores it
 MOST_BYTES = 20 << 20  # of a notebook that is read here; a larger one is stripped of its outputs elsewhere
 TIMESTAMP = "timestamp.txt"  # in which nbgrader's exchange keeps when a submission was handed in
 MOST_FILES = 2000  # of a submission, folders included
+MOST_COPIED = 256 << 20  # bytes of the files beside its notebooks
 _MOST_TIMESTAMP = 100
 _MOST_CELLS = 2000
 _TYPES = ("code", "markdown", "raw")
+_MARKS = ("cell_type", "checksum", "grade", "grade_id", "locked", "points", "schema_version", "solution", "task")
+_LONGEST_MARK = 200  # characters
 
 
 class Unreadable(ValueError):
@@ -47,11 +51,21 @@ def refuse_too_many(folder: Path) -> None:
 
 
 def put_aside(folder: Path) -> None:
-    """Rename what is neither a file nor a folder, so that nbgrader does not follow it; notebooks keep their names."""
+    """Rename what nbgrader must not follow or copy: links, devices, and files that together are too large.
+
+    Notebooks keep their names. A sparse file counts with the size that its copy would have.
+    """
+    room = MOST_COPIED
     for here, folders, files in os.walk(folder):
         for path in (Path(here, name) for name in (*folders, *files)):
-            if path.suffix not in (".ipynb", LEFT_OUT) and (path.is_symlink() or not (path.is_file() or path.is_dir())):
+            if path.suffix in (".ipynb", LEFT_OUT):
+                continue
+            status = path.lstat()
+            size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+            if size > room or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
                 path.rename(path.with_name(path.name + LEFT_OUT))
+            else:
+                room -= size
 
 
 def handed_in(folder: Path) -> datetime | None:
@@ -86,6 +100,9 @@ def graded_form(path: Path, release: NotebookNode) -> NotebookNode:
             handed_in(path.parent)
         except ValueError as error:
             found.append(f"{error}, so that nobody knows when this was handed in; it was graded without.")
+        if aside := sorted(left.name.removesuffix(LEFT_OUT) for left in path.parent.rglob(f"*{LEFT_OUT}")):
+            names = ", ".join(aside[:5]) + (f" and {len(aside) - 5} more" if len(aside) > 5 else "")
+            found.append(f"Graded without {names}: no file, or more than {MOST_COPIED >> 20} MiB in all.")
     except Unreadable as error:
         notebook = copy.deepcopy(release)
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f"**Not graded:** {error}"))
@@ -157,10 +174,15 @@ def _plain(cell: dict[str, Any]) -> NotebookNode:
     plain: NotebookNode = getattr(nbformat.v4, f"new_{kind}_cell")(source)
     marks = cell.get("metadata", {}).get("nbgrader")
     if isinstance(marks, dict):
-        plain.metadata["nbgrader"] = NotebookNode(marks)
+        short = {key: marks[key] for key in _MARKS if key in marks and _is_short(marks[key])}
+        plain.metadata["nbgrader"] = NotebookNode(short)
     if isinstance(cell.get("id"), str) and re.fullmatch(r"[a-zA-Z0-9-_]{1,64}", cell["id"]):
         plain.id = cell["id"]
     return plain
+
+
+def _is_short(mark: Any) -> bool:
+    return isinstance(mark, bool | int | float) or (isinstance(mark, str) and len(mark) <= _LONGEST_MARK)
 
 
 def repair(cells: Sequence[NotebookNode], release: NotebookNode) -> tuple[NotebookNode, list[str]]:

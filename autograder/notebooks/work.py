@@ -21,6 +21,7 @@ from traitlets.config import Config
 from autograder.assignments import Assignment, installed_assignments
 from autograder.checking.report import Report
 from autograder.notebooks.execute import ExecuteOutside
+from autograder.notebooks.repair import LEFT_OUT
 
 _one_at_a_time = threading.Lock()  # pytest, which runs the checks, takes a process for itself
 _PACKAGE = Path(__file__).parent.parent
@@ -135,4 +136,5 @@ def digest(*roots: Path) -> str:
 
 
 def _counts(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts
+    kept = path.suffix != LEFT_OUT and "__pycache__" not in path.parts
+    return kept and path.is_file() and not path.is_symlink()

