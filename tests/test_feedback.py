@@ -108,7 +108,9 @@ def test_text_tables_figures_and_reports_are_left():
         new_code_cell("1", outputs=[new_output("execute_result", REPORT.as_output())]),
         new_code_cell("print(1 < 2)", outputs=[new_output("stream", text="1 < 2\n")]),
     )
+    assert "$" not in text
     for kept in (
+        "<mi>a</mi><mo>&lt;</mo><mi>b</mi>",
         *("A title", "<blockquote>", "<code>a &lt; b</code>", "<strong>bold</strong>", 'href="https://example.org"'),
         *("<td>1</td>", f"data:image/png;base64,{PIXEL}", '<td colspan="2">7</td>', "<summary", "likely cause: no"),
         *("background-color:#b2182b", "1 &lt; 2"),
@@ -120,3 +122,38 @@ def test_an_attached_picture_is_left():
     cell = new_markdown_cell("![mine](attachment:mine.png)", attachments={"mine.png": {"image/png": PIXEL}})
     nbformat.validate(new_notebook(cells=[cell]))
     assert f"data:image/png;base64,{PIXEL}" in page(cell)
+
+
+FORMULAS = {
+    r"$\frac{1}{2}$": "<mfrac>",
+    "$$\\mathcal{N}(\\mu, \\sigma^2)$$": 'display="block"',
+    "\\begin{align}\na &= b \\\\ c &= d\n\\end{align}": "<mtable",
+    r"$\texttt{recon\_mnist}$": ">recon_mnist<",
+    r"$\text{<b onclick=alert(1)>}$": "&lt;b\xa0onclick=alert(1)&gt;",
+    r"$\href{javascript:alert(1)}{x}$": "<mrow><mi>x</mi>",
+    r"$\style{position:fixed}{x}$": "<mrow><mi>x</mi>",
+    r"$\frac{$": "<code>",
+    "$" + "{" * 1500 + "x$": "<code>",
+    r"$\newcommand{\a}{xx}\newcommand{\b}{\a\a}\b$": "<code>",
+}
+
+
+@pytest.mark.parametrize(("source", "drawn"), FORMULAS.items(), ids=lambda text: text[:20])
+def test_formulas_are_drawn_without_a_script(source, drawn):
+    for cell in (new_markdown_cell(source), shown(text_latex=source)):
+        text = page(cell)
+        if "begin{align}" in source and cell.cell_type == "code":
+            assert "a &amp;= b" in text  # no formula by the rules of a display: as it is
+        else:
+            assert drawn in text, text
+        assert not Live(text).found
+
+
+def test_a_word_that_stands_for_a_formula_cannot_be_guessed():
+    assert "formula0x0x" in page(new_markdown_cell("formula0x0x and $a$"))
+
+
+def test_the_page_has_no_script_and_forbids_any():
+    html, _ = FeedbackExporter().from_notebook_node(new_notebook(cells=[new_markdown_cell("$a$")]))
+    assert "<script" not in html
+    assert re.search(r"<head>\s*<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';", html)

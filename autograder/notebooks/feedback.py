@@ -1,12 +1,18 @@
 """nbgrader's feedback pages, without anything live that a student wrote."""
 
+import html
 import re
+import secrets
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from typing import Any
 
 import bleach
 from bleach.css_sanitizer import CSSSanitizer
 from jinja2 import pass_context
+from latex2mathml.converter import Converter
 from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
 _TEXT = "a abbr b blockquote br code del em i img ins kbd mark p pre s small span strong sub sup u"
@@ -33,7 +39,19 @@ _SAFE = {
     "text/markdown",
     "image/png",
     "image/jpeg",
-}  # the first is escaped, the third cleaned
+}  # the first is escaped, the second drawn, the third cleaned
+# Whatever gets past the cleaning: a browser runs nothing on this page, and fetches nothing.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_SCRIPT = re.compile(r"<script\b.*?</script\s*>", flags=re.DOTALL | re.IGNORECASE)
+_LATEX = re.compile(r"\$\$(?P<block>.+?)\$\$|\$(?P<inline>.+?)\$", flags=re.DOTALL)
+_LONGEST_FORMULA = 2000  # characters
+_MACROS = re.compile(r"\\(?:re|provide)?newcommand|\\g?def\b|\\let\b")  # some would grow without end
+_DRAWN = "math mfrac mi mn mo mover mpadded mphantom mroot mrow mspace msqrt mstyle msub msubsup msup mtable mtd mtext"
+_MATHML = {*_DRAWN.split(" "), "mtr", "munder", "munderover"}
+_LENGTHS = "columnspacing depth height linethickness lspace maxsize minsize rowspacing rspace scriptlevel voffset width"
+_LOOKS = "accent columnalign columnlines display displaystyle fence form mathcolor mathvariant movablelimits rowlines"
+_SHAPES = {*_LENGTHS.split(" "), *_LOOKS.split(" "), "separator", "stretchy"}
+_NUMBERED = ("align", "gather", "multline")  # environments whose lines would be numbered
 
 
 class FeedbackExporter(HTMLExporter):
@@ -41,13 +59,20 @@ class FeedbackExporter(HTMLExporter):
 
     Students write markdown, essays, and whatever their code displays, and others open the page, from the page of the
     class for one, in a browser that is logged in somewhere. So of what they wrote only text, tables, pictures and links
-    are left; scripts, forms, frames, widgets and SVG are not.
+    are left; scripts, forms, frames, widgets and SVG are not. Formulas are MathML, which browsers draw without a script
+    or a network; the page has no script at all, and tells the browser to run and to fetch none.
     """
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """Return markdown as HTML, cleaned."""
-        return clean(super().markdown2html(context, source))
+        renderer = _Renderer(
+            escape=False,
+            attachments=context.get("cell", {}).get("attachments", {}),
+            anchor_link_text=self.anchor_link_text,
+            exclude_anchor_links=self.exclude_anchor_links,
+        )
+        return renderer.with_formulas(clean(MarkdownWithMath(renderer=renderer).render(source)))
 
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> Any:
         """Export a notebook; its raw cells and outputs are cleaned before."""
@@ -57,7 +82,64 @@ class FeedbackExporter(HTMLExporter):
             for output in cell.get("outputs", []):
                 if "data" in output:
                     output.data = _clean_data(output.data)
-        return super().from_notebook_node(nb, resources, **kw)
+        page, resources = super().from_notebook_node(nb, resources, **kw)
+        head, end, body = page.partition("</head>")
+        policy = f'<head>\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        return _SCRIPT.sub("", head).replace("<head>", policy, 1) + end + body, resources
+
+
+class _Renderer(IPythonRenderer):
+    """Renders markdown with a word that nobody can guess where a formula is to be put, once all has been cleaned."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._secret, self._formulas = f"formula{secrets.token_hex(8)}", list[str]()
+
+    def with_formulas(self, cleaned: str) -> str:
+        """Return cleaned HTML with the formulas in it."""
+        return re.sub(rf"{self._secret}x(\d+)x", lambda found: self._formulas[int(found[1])], cleaned)
+
+    def inline_math(self, body: str) -> str:
+        """Keep a formula in a line."""
+        return self._kept(body, block=False)
+
+    def block_math(self, body: str) -> str:
+        """Keep a formula of its own."""
+        return self._kept(body, block=True)
+
+    def latex_environment(self, name: str, body: str) -> str:
+        """Keep an environment; its lines get no numbers."""
+        name = name.rstrip("*")
+        name += "*" * (name in _NUMBERED)
+        whole = body if name == "equation" else f"\\begin{{{name}}}{body}\\end{{{name}}}"
+        return self._kept(whole, block=True)
+
+    def _kept(self, latex: str, *, block: bool) -> str:
+        self._formulas.append(formula(latex, block=block))
+        return f"{self._secret}x{len(self._formulas) - 1}x"
+
+
+def formula(latex: str, *, block: bool) -> str:
+    """Return a formula of LaTeX as MathML, or, where that is beyond the library, as it was written."""
+    try:
+        if len(latex) > _LONGEST_FORMULA or _MACROS.search(latex):
+            raise ValueError("too long, or with macros")
+        drawn = Converter(display="block" if block else "inline").convert_to_element(latex.strip())
+        _restrict(drawn)
+        return ET.tostring(drawn, encoding="unicode")
+    except Exception:  # whatever the library raises for what is no LaTeX
+        return f"<code>{html.escape(latex)}</code>"
+
+
+def _restrict(drawn: ET.Element) -> None:
+    """Let no more of MathML stand than shapes a formula; the library lets any text, link or style through."""
+    for node in drawn.iter():
+        if node.tag not in _MATHML:
+            raise ValueError(f"{node.tag} is nothing that a formula needs")
+        node.attrib = {name: value for name, value in node.attrib.items() if name in _SHAPES}
+        text = html.unescape(node.text or "")
+        node.text = re.sub(r"\\([_%&#$])", r"\1", text) if node.tag == "mtext" else text
+    drawn.set("xmlns", "http://www.w3.org/1998/Math/MathML")
 
 
 def clean(html: str) -> str:
@@ -83,7 +165,19 @@ def _may_stay(tag: str, name: str, value: str) -> bool:
 def _clean_data(data: NotebookNode) -> NotebookNode:
     """Return what a cell displayed without what a browser would run; say so where nothing else is left."""
     kept = {kind: content for kind, content in data.items() if kind in _SAFE}
+    if latex := kept.pop("text/latex", ""):
+        kept["text/html"] = "".join(_parts(latex))
     if "text/html" in data:
         kept["text/html"] = clean(data["text/html"])
     left_out = ", ".join(sorted(set(data) - set(kept)))
     return NotebookNode(kept or {"text/plain": f"({left_out}: not shown on this page)"})
+
+
+def _parts(latex: str) -> Iterator[str]:
+    """Yield the formulas of a text as MathML, and what is between them as text."""
+    end = 0
+    for found in _LATEX.finditer(latex):
+        yield html.escape(latex[end : found.start()])
+        yield formula(found["block"] or found["inline"], block=found["block"] is not None)
+        end = found.end()
+    yield html.escape(latex[end:])
