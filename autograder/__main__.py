@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     grade.add_argument("assignment", help="name of the assignment, as in the folder of its release")
     grade.add_argument("--student", metavar="ID", help="grade this student only")
     grade.add_argument("--force", action="store_true", help="grade again what has not changed since the last time")
+    grade.add_argument("--dry-run", action="store_true", help="show whose points would change, and change nothing")
+    grade.add_argument("--note", metavar="TEXT", default="", help="kept with each grade that changes: why you regrade")
     grade.add_argument("--jobs", metavar="N", type=_jobs, help="execute N submissions at a time (default: the cores)")
     grade.add_argument("--scheduler", metavar="ADDRESS", help="execute on the Dask cluster of this scheduler")
     grade.add_argument("--seed", metavar="N", type=int, help="draw the inputs of the checks from N, to repeat a run")
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     watch.add_argument(
         "--require-confinement", action="store_true", help="grade nothing unless every layer of confinement is active"
     )
-    watch.set_defaults(student=None, seed=None, scheduler=None)
+    watch.set_defaults(student=None, seed=None, scheduler=None, note="")
     commands.add_parser("doctor", help="print what this machine offers to keep students' code in, and how to get more")
     schema = commands.add_parser("schema", help="print the JSON Schema of the results that grading writes")
     schema.add_argument("--markdown", action="store_true", help="print tables for people instead")

@@ -396,6 +396,77 @@ def test_sigterm_ends_a_run_like_an_interrupt(course):
     assert process.returncode == 130
 
 
+def everything(course):
+    """Return what there is in a course, the gradebook among it."""
+    return {
+        str(path.relative_to(course)): path.read_bytes()
+        for path in course.rglob("*")
+        if path.is_file() and path.name != ".nbgrader.log" and "__pycache__" not in path.parts
+    }
+
+
+def manual_score(course, student, points):
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        grade = gradebook.find_grade("product_of_experts", NAME, "multiview_vae", student)
+        grade.manual_score, grade.needs_manual_grade = points, False
+        gradebook.db.commit()
+
+
+def test_a_dry_run_shows_what_would_change_and_changes_nothing(course, monkeypatch, capsys):
+    monkeypatch.chdir(course)
+    for student in "adeg":
+        shutil.rmtree(next((course / "submitted").glob(f"{student}_*")))
+    assert main(["grade", "multiview_vae", "--jobs", "1"]) == 0
+    assert not (course / "grades" / "multiview_vae" / "changes.csv").exists()
+    files = {student: course / "submitted" / student / "multiview_vae" / f"{NAME}.ipynb" for student in POINTS}
+    manual_score(course, "c_averages", 7)
+    right = files["f_right"].read_bytes()
+    files["f_right"].write_bytes(files["c_averages"].read_bytes())
+    for student in ("b_textbook", "c_averages"):
+        files[student].write_bytes(right)
+    shutil.copytree(course / "submitted" / "f_right", course / "submitted" / "new")
+    (course / "submitted" / "f_right" / "multiview_vae" / "link").symlink_to("nothing")
+    before = everything(course)
+    capsys.readouterr()
+    assert main(["grade", "multiview_vae", "--jobs", "1", "--dry-run"]) == 0
+    assert everything(course) == before
+    said = capsys.readouterr().out
+    assert "b_textbook  14 -> 15 of 42  (changed: submission)\n    product_of_experts  14 -> 15\n      Finite" in said
+    assert "f_right  15 -> 5 of 42" in said
+    assert "average of the two experts' log-variances" in said
+    assert "c_averages" not in said  # 7 points were given by hand, and stay
+    assert "new  5/42, not graded before" in said
+    words = "2 of 4 submissions would change: 1 gain 1 points, 1 lose 10; 1 would be graded for the first time."
+    assert f"{words} This was a dry run: nothing was changed." in said
+    assert main(["grade", "multiview_vae", "--jobs", "1", "--note", "=after the lecture"]) == 0
+    with (course / "grades" / "multiview_vae" / "changes.csv").open() as file:
+        rows = {row.pop("student"): row for row in csv.DictReader(file)}
+    assert sorted(rows) == ["b_textbook", "f_right"]
+    kept = {key: rows["f_right"][key] for key in ("exercise", "before", "after", "what_changed", "note")}
+    assert list(kept.values()) == ["product_of_experts", "15", "5", "submission", "'=after the lecture"]
+    assert "average of the two experts" in rows["f_right"]["reasons"]
+    assert scores(course, "c_averages", "b_textbook") == [7, 15]
+
+
+def test_a_grade_by_hand_is_asked_for_again_only_where_the_answer_changed(course):
+    def waiting(student):
+        with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+            return gradebook.find_grade("product_of_experts", NAME, "multiview_vae", student).needs_manual_grade
+
+    students = ["b_textbook", "c_averages"]
+    list(grade_class(Course(course, "multiview_vae"), students))
+    for student in students:
+        manual_score(course, student, 3)
+    shutil.copy(
+        course / "submitted" / "f_right" / "multiview_vae" / f"{NAME}.ipynb",
+        course / "submitted" / "c_averages" / "multiview_vae",
+    )
+    list(grade_class(Course(course, "multiview_vae"), students, force=True))
+    assert [waiting(student) for student in students] == [False, True]
+    nbgrader(course, "autograde", "multiview_vae", "--student", "b_textbook", "--force")
+    assert not waiting("b_textbook")
+
+
 def test_an_interrupt_ends_the_writing_of_feedback_too(course, monkeypatch):
     """nbgrader takes it for a page that could not be written, and a watch would go on."""
     found = Course(course, "multiview_vae")

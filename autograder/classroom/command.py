@@ -11,9 +11,11 @@ import filelock
 from sqlalchemy.exc import DatabaseError
 from tqdm import tqdm
 
+from autograder.classroom.changes import as_diff, changes, summary
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.pools import RETRIES, PoolError, WorkerLost, cores, pool
 from autograder.classroom.publishing import publish
+from autograder.classroom.recording import earlier
 from autograder.classroom.results import Graded, as_line, as_text, to_json
 from autograder.classroom.scheduling import grade_class
 from autograder.configuration import Configuration, ConfigurationError
@@ -58,6 +60,7 @@ def prepared(options: argparse.Namespace, configuration: Configuration | None) -
         seed=options.seed,
         require_confinement=options.require_confinement,
         configuration=configuration,
+        note=options.note,
     )
 
 
@@ -73,6 +76,8 @@ def grade(options: argparse.Namespace, configuration: Configuration | None) -> i
         raise CourseError(f"nobody has handed in anything: there is no folder {where}")
     jobs = min(options.jobs or cores(), len(students))
     force = options.force or options.seed is not None
+    if options.dry_run:
+        return _compare(course, students, jobs, options.scheduler, force=force)
     with alone(course):
         graded = graded_by(course, students, jobs, options.scheduler, force=force)
         found = list(shown(graded, len(students)))
@@ -91,15 +96,26 @@ def grade(options: argparse.Namespace, configuration: Configuration | None) -> i
     return 0
 
 
+def _compare(course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool) -> int:
+    """Print what grading would change, and change nothing."""
+    graded = graded_by(course, students, jobs, scheduler, force=force, dry=True)
+    found = sorted((one.submission for one in shown(graded, len(students))), key=lambda submission: submission.student)
+    diffs = [(earlier(course, submission.student), submission) for submission in found]
+    for before, after in diffs:
+        print("\n".join(as_diff(before, after)), end="\n" if before is None or changes(before, after) else "")
+    print(f"\n{summary(diffs)}. This was a dry run: nothing was changed.")
+    return 0
+
+
 def graded_by(
-    course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool
+    course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool, dry: bool = False
 ) -> Iterator[Graded]:
     """Yield the students' submissions as they end; a lost process costs a retry."""
     left = list(students)
     for last in (*(False,) * RETRIES, True):
         try:
             with pool(jobs, scheduler) as executor:
-                for graded in grade_class(course, tuple(left), executor, force=force):
+                for graded in grade_class(course, tuple(left), executor, force=force, dry=dry):
                     left.remove(graded.submission.student)
                     yield graded
             return

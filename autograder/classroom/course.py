@@ -19,7 +19,8 @@ class CourseError(RuntimeError):
 class Course:
     """A folder with an `nbgrader_config.py`, and a released assignment of it.
 
-    `seed` repeats the inputs that an earlier run drew; `configuration` is that of the folder, if it was read.
+    `seed` repeats the inputs that an earlier run drew; `configuration` is that of the folder, if it was read; `note` is
+    kept with each grade that changes.
 
     Raises CourseError if there is nothing to grade here, and ConfinementError if every layer of confinement is required
     and this machine lacks one.
@@ -33,6 +34,7 @@ class Course:
         seed: int | None = None,
         require_confinement: bool = False,
         configuration: Configuration | None = None,
+        note: str = "",
     ) -> None:
         read = configuration or read_configuration(folder)
         if read is None:
@@ -45,7 +47,7 @@ class Course:
             config.ConfinedProvisioner.require = True
         self.config = config
         self.coursedir = CourseDirectory(config=config)
-        self.name = assignment
+        self.name, self.note = assignment, note
         self.published = folder / GRADES / assignment
         with self.gradebook() as gradebook:
             try:

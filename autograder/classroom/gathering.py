@@ -12,6 +12,7 @@ from autograder.notebooks.release import release_folder, release_notebooks, rele
 from autograder.notebooks.repair import graded_form
 from autograder.notebooks.work import Work, checks_of, digest, grading_code
 
+PARTS = ("submission", "release", "configuration", "checks or grader")  # what decides a grade
 _SECTIONS = ("Execute", "ExecuteOutside", "ConfinedProvisioner")  # the parts of the configuration that executing needs
 
 
@@ -55,7 +56,19 @@ def _work(course: Course, notebooks: dict[str, str], files: dict[str, bytes]) ->
 
 
 def grade_digest(course: Course, student: str) -> str:
-    """Return a hash of what decides a grade: submission, release, configuration, and the code that grades."""
-    release = release_folder(course.coursedir, course.name)
-    what = digest(course.submitted(student), release, *course.config_files)
-    return what + grading_code(course.assignment, course.config)
+    """Return a hash of each part that decides a grade, in the order of `PARTS`."""
+    parts = [
+        digest(course.submitted(student)),
+        digest(release_folder(course.coursedir, course.name)),
+        digest(*course.config_files),
+        grading_code(course.assignment, course.config),
+    ]
+    return "-".join(parts)
+
+
+def what_differs(before: str, after: str) -> list[str]:
+    """Return which parts have changed between two digests; none if one of them is empty or of another form."""
+    old, new = before.split("-"), after.split("-")
+    if len(old) != len(new):
+        return []
+    return [part for part, one, other in zip(PARTS, old, new, strict=True) if one != other]

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from nbgrader.utils import capture_log, temp_attrs
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
-from autograder.checking.report import plain
+from autograder.checking.report import Report, plain
+from autograder.classroom.changes import keep
 from autograder.classroom.course import Course
 from autograder.classroom.results import Outcome, Submission, from_json, to_json
 from autograder.files import write_whole
@@ -53,19 +55,59 @@ class Replay(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no typ
 def record(course: Course, student: str, digest: str, executed: Executed | Exception) -> Submission:
     """Let nbgrader write a submission to its folders and the gradebook, and remember what it earned.
 
-    `digest` is kept with it unless grading failed: then the next run grades again.
+    `digest` is kept with it unless grading failed: then the next run grades again. Where points differ from those of an
+    earlier run, the change is added to the record of changes.
     """
-    path = stored(course, student)
+    path, before = stored(course, student), earlier(course, student)
     path.unlink(missing_ok=True)
     result = _autograde(course, student, executed)
     if not result["success"]:
         forget(course.coursedir, course.name, student)
-    outcomes = tuple(_outcome(course, cell, student, executed, result) for cell in course.cells)
-    graded = result["success"] or not _notebooks(course, student)
-    submission = Submission(student, digest if graded else "", outcomes)
+    reports = executed.reports if isinstance(executed, Executed) and result["success"] else {}
+    problem = f"nbgrader stopped at this submission: {cause_of(result)}" if not reports else ""
+    points = {cell.name: _score(course, cell, student) for cell in course.cells}
+    submission = Submission(
+        student,
+        digest if result["success"] or not _notebooks(course, student) else "",
+        tuple(_outcome(course, cell, student, points[cell.name], reports, problem) for cell in course.cells),
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, to_json(submission))
+    keep(course, before, submission)
     return submission
+
+
+def preview(course: Course, student: str, digest: str, executed: Executed | Exception) -> Submission:
+    """Return what `record` would, and record nothing. What was given by hand stays."""
+    reports = executed.reports if isinstance(executed, Executed) else {}
+    problem = "" if isinstance(executed, Executed) else f"nbgrader would stop at this submission: {executed}"
+    outcomes = []
+    with course.gradebook() as gradebook:
+        for cell in course.cells:
+            earned = reports[cell.name].score if cell.name in reports else 0.0
+            with contextlib.suppress(MissingEntry):
+                grade = gradebook.find_grade(cell.name, cell.notebook, course.name, student)
+                earned = grade.manual_score if grade.manual_score is not None else earned
+                earned += grade.extra_credit or 0.0
+            outcomes.append(_outcome(course, cell, student, earned, reports, problem))
+    return Submission(student, digest, tuple(outcomes))
+
+
+def earlier(course: Course, student: str) -> Submission | None:
+    """Return what the gradebook has of a student, with what an earlier run remembers of it; None if it has nothing."""
+    if not _known(course, student):
+        return None
+    try:
+        known = from_json(stored(course, student).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        known = Submission(student, "", ())
+    old = {outcome.exercise: outcome for outcome in known.outcomes}
+    outcomes = []
+    for cell in course.cells:
+        points = _score(course, cell, student)
+        outcome = old.get(cell.name) or Outcome(cell.name, "passed", points, cell.points)
+        outcomes.append(msgspec.structs.replace(outcome, points=points))
+    return Submission(student, known.digest, tuple(outcomes))
 
 
 def unchanged(course: Course, student: str, digest: str) -> Submission | None:
@@ -119,18 +161,14 @@ def _executes(step: object) -> bool:
 
 
 def _outcome(
-    course: Course, cell: GradedCell, student: str, executed: Executed | Exception, result: dict[str, Any]
+    course: Course, cell: GradedCell, student: str, points: float, reports: Mapping[str, Report], problem: str
 ) -> Outcome:
-    points = _score(course, cell, student)
     submitted = course.submitted(student) / f"{cell.notebook}.ipynb"
     if not os.path.lexists(submitted):
-        problem = f"{submitted.name} was not handed in."
-        return Outcome(cell.name, "missing", points, cell.points, problem=problem)
-    report = executed.reports.get(cell.name) if isinstance(executed, Executed) and result["success"] else None
-    if report is None:
-        problem = plain(f"nbgrader stopped at this submission: {cause_of(result)}")
-        return Outcome(cell.name, "error", points, cell.points, problem=problem)
-    return Outcome.of(report, points, cell.points)
+        return Outcome(cell.name, "missing", points, cell.points, problem=f"{submitted.name} was not handed in.")
+    if cell.name not in reports:
+        return Outcome(cell.name, "error", points, cell.points, problem=plain(problem))
+    return Outcome.of(reports[cell.name], points, cell.points)
 
 
 def _score(course: Course, cell: GradedCell, student: str) -> float:

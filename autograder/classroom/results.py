@@ -61,8 +61,8 @@ class Submission(msgspec.Struct, frozen=True):
     digest: Annotated[
         str,
         Meta(
-            description="SHA-256 of what decided the grade: submission, release, configuration, grading code; empty if "
-            "the grader failed, and the next run grades again"
+            description="SHA-256 of each part that decided the grade: submission, release, configuration, grading "
+            "code; empty if the grader failed, and the next run grades again"
         ),
     ]
     outcomes: Annotated[tuple[Outcome, ...], Meta(description="one entry for each exercise")]
@@ -155,12 +155,12 @@ def as_csv(exercises: Sequence[str], submissions: Iterable[Submission]) -> str:
     table.writerow(["student", *(f"{name}{what}" for name in exercises for what in ("", "_status")), "points", "of"])
     for submission in submissions:
         cells = [value for o in submission.outcomes for value in (f"{o.points:g}", o.status)]
-        table.writerow([_cell(submission.student), *cells, f"{submission.points:g}", f"{submission.max_points:g}"])
+        table.writerow([cell(submission.student), *cells, f"{submission.points:g}", f"{submission.max_points:g}"])
     return text.getvalue()
 
 
-def _cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
+def cell(text: str) -> str:
+    """Return a text for a table, one that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
 
 

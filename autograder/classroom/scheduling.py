@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.gathering import gather, grade_digest, work_of_release
-from autograder.classroom.recording import record, unchanged
+from autograder.classroom.recording import preview, record, unchanged
 from autograder.classroom.results import Graded, Submission
 from autograder.confinement.layers import ConfinementError
 from autograder.notebooks.repair import put_aside, refuse_too_many
@@ -33,19 +33,22 @@ def grade_class(
     executor: concurrent.futures.Executor | None = None,
     *,
     force: bool = False,
+    dry: bool = False,
 ) -> Iterator[Graded]:
     """Grade students and yield their submissions as they end; an executor executes several at a time.
 
-    However this ends, the gradebook holds only whole submissions: what was not recorded is graded the next time.
+    However this ends, the gradebook holds only whole submissions: what was not recorded is graded the next time. With
+    `dry` nothing is changed anywhere; the submissions are what grading would record.
     """
     for student in students:
         if not (where := course.submitted(student)).is_dir():
             raise CourseError(f"{student} has no folder {where}. The students are: {', '.join(course.students())}")
+    write = preview if dry else record
     waiting: _Waiting = {}
     tried: Counter[bool] = Counter()  # submissions by whether executing them failed
 
     def recorded(student: str, digest: str, executed: Executed | Exception) -> Graded:
-        submission = record(course, student, digest, executed)
+        submission = write(course, student, digest, executed)
         tried[not submission.digest] += 1
         if tried[True] == MOST_IN_VAIN and not tried[False] and (why := _fault(course, executor)):
             raise CourseError(f"none of the first {MOST_IN_VAIN} submissions could be graded ({why}).")
@@ -54,14 +57,15 @@ def grade_class(
     for student in students:
         try:
             refuse_too_many(course.submitted(student))  # before anything is read
-            put_aside(course.submitted(student))
+            if not dry:
+                put_aside(course.submitted(student))
             digest = grade_digest(course, student)
             if not force and (known := unchanged(course, student, digest)):
                 yield Graded(known, fresh=False)
                 continue
             work = gather(course, student)
         except (OSError, ValueError, RecursionError) as error:  # this student's problem, nobody else's
-            yield Graded(record(course, student, "", error), fresh=True)
+            yield Graded(write(course, student, "", error), fresh=True)
             continue
         if executor is None:
             for module in course.assignment.imports:  # meanwhile the process that kernels are forked from does so, too

@@ -14,6 +14,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.assignments import AssignmentError
 from autograder.configuration import ConfigurationError, refuse_unknown
+from autograder.notebooks.by_hand import Settled, settle, settled
 from autograder.notebooks.release import (
     GradedCell,
     assignment_of,
@@ -68,7 +69,8 @@ class SubmissionExporter(_CarefulExporter):
     Name it as `c.Autograde.exporter_class`. Before a submission is touched, links and devices are put aside (nbgrader
     would copy what they point to). Where a step fails, its automatic scores are set to 0 (nbgrader leaves those of
     an earlier run); until the new ones are there, and where a run is killed, the old ones stay. A timestamp that is no
-    date counts as none. A folder of too many files is refused before it is copied.
+    date counts as none. A folder of too many files is refused before it is copied. A grade given by hand is asked for
+    again only where the answer has changed.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -78,14 +80,25 @@ class SubmissionExporter(_CarefulExporter):
 
         self._converter.coursedir.get_existing_timestamp = self._handed_in
         copy, convert = self._converter.init_assignment, self._converter.convert_single_notebook
+        begin, coursedir = self._converter.init_destination, self._converter.coursedir
+        by_hand: dict[str, list[Settled]] = {}
+
+        def begin_knowing(assignment: str, student: str) -> Any:
+            by_hand[student] = settled(coursedir, assignment, student)  # before the graded notebooks are removed
+            return begin(assignment, student)
+
+        def convert_and_settle(path: str) -> None:
+            convert(path)
+            notebook, assignment, student = Path(path).stem, Path(path).parent.name, Path(path).parent.parent.name
+            settle(coursedir, assignment, student, [old for old in by_hand[student] if old.notebook == notebook])
 
         def copy_few(assignment: str, student: str) -> None:
-            coursedir = self._converter.coursedir
             refuse_too_many(Path(coursedir.format_path(coursedir.submitted_directory, student, assignment)))
             copy(assignment, student)
 
         self._converter.init_assignment = self._forgetting(copy_few, 1)
-        self._converter.convert_single_notebook = self._forgetting(convert, 0)
+        self._converter.convert_single_notebook = self._forgetting(convert_and_settle, 0)
+        self._converter.init_destination = begin_knowing
 
     def _forgetting(self, step: Callable[..., Any], place: int) -> Callable[..., Any]:
         """Return a step of nbgrader's that forgets the scores of an earlier run if it fails.
