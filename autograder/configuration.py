@@ -7,6 +7,9 @@ and imports what it uses.
 import difflib
 import functools
 import importlib.util
+import os
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +56,27 @@ def read_configuration(folder: Path) -> Configuration | None:
             raise ConfigurationError(f"{file}, line {line}: {type(error).__name__}: {reason}") from error
     config.CourseDirectory.root = str(folder.resolve())
     return Configuration(config, files)
+
+
+def refuse_other_checkout(folder: Path) -> None:
+    """Raise ConfigurationError if a course has a copy of this package that differs from the installed one.
+
+    Depending on how it is started, the grader would be the one, and the kernels' side of it the other.
+    """
+    own = folder.resolve() / "autograder"
+    if not (own / Path(__file__).name).is_file():
+        return
+    code = "from importlib.util import find_spec; print(getattr(find_spec('autograder'), 'origin', ''))"
+    asked = subprocess.run([sys.executable, "-P", "-c", code], cwd=os.sep, capture_output=True, text=True, check=False)
+    for other in {Path(__file__).parent, Path(asked.stdout.strip() or __file__).parent} - {own}:
+        one, another = (
+            {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.py")} for root in (own, other)
+        )
+        if one != another:
+            raise ConfigurationError(
+                f"{own} differs from the installed package, {other}. Install the one that is meant "
+                f"(pip install -e {own.parent}), or remove the other."
+            )
 
 
 def refuse_unknown(config: Config) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from autograder.files import write_whole
+from lab_utils.errors import LabError
 
 
 class Stateful(Protocol):
@@ -20,7 +21,7 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(LabError, RuntimeError):
     """A checkpoint cannot be used; the message says which file, why, and what to do."""
 
 

@@ -25,6 +25,7 @@ from torch.utils.data import Dataset
 
 from autograder.files import write_whole
 from lab_utils.cache import Split, cache_folder, embedded_file
+from lab_utils.errors import LabError, SettingError
 
 SOURCES = ("embedded", "torchvision", "files")
 
@@ -41,7 +42,7 @@ FILE_ARRAYS = ("mnist", "mnist_labels", "svhn", "svhn_labels")  # of a file of o
 Transform = Callable[[Tensor], Any]
 
 
-class DataError(RuntimeError):
+class DataError(LabError, RuntimeError):
     """The data are not available; the message says which file, why, and what to do."""
 
 
@@ -101,11 +102,11 @@ class Views(NamedTuple):
 
 
 def data_source(source: str | None = None) -> str:
-    """Return the source of the data: `source`, else `LAB_DATA`, else "embedded"; ValueError if there is none such."""
+    """Return the source of the data: `source`, else `LAB_DATA`, else "embedded"; SettingError if there is none such."""
     origin = source or os.environ.get("LAB_DATA") or "embedded"
     if origin not in SOURCES:
         given = "source" if source else "the environment variable LAB_DATA"
-        raise ValueError(f"{given} must be one of {SOURCES}, not {origin!r}")
+        raise SettingError(f"{given} must be one of {SOURCES}, not {origin!r}")
     return origin
 
 
@@ -122,8 +123,8 @@ def load_views(
     not set. `root` is the folder for files; None takes `LAB_DATA_DIR`, or the user's cache folder if it is not set.
     `transform` maps a float32 (C, 32, 32) image in [0, 1] of either view.
 
-    Raises ValueError for an unknown split or source, and DataError if the data are not here and cannot be downloaded,
-    if one of their files is damaged, or if a file of your own does not fit.
+    Raises ValueError for an unknown split, SettingError for an unknown source, and DataError if the data are not here
+    and cannot be downloaded, if one of their files is damaged, or if a file of your own does not fit.
     """
     if split not in get_args(Split):
         raise ValueError(f"split must be one of {get_args(Split)}, not {split!r}")

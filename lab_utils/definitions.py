@@ -8,12 +8,13 @@ from typing import Any
 from IPython.core.inputtransformer2 import TransformerManager
 
 from autograder.imports import without_address_grammar
+from lab_utils.errors import LabError
 
 with without_address_grammar():
     import nbformat
 
 
-class NotebookError(RuntimeError):
+class NotebookError(LabError, RuntimeError):
     """A notebook does not give the definition; the message says which notebook, why, and what to do."""
 
     def _render_traceback_(self) -> list[str]:

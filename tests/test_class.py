@@ -35,8 +35,18 @@ from autograder.classroom.gathering import gather, grade_digest
 from autograder.classroom.page import class_page
 from autograder.classroom.pools import PoolError, cores, pool
 from autograder.classroom.publishing import give_feedback, publish
-from autograder.classroom.results import Outcome, Submission, as_csv, as_gradescope, from_json, schema_page, to_json
+from autograder.classroom.results import (
+    InWords,
+    Outcome,
+    Submission,
+    as_csv,
+    as_gradescope,
+    from_json,
+    schema_page,
+    to_json,
+)
 from autograder.classroom.scheduling import grade, grade_class
+from autograder.configuration import ConfigurationError
 from autograder.confinement.layers import ConfinementError
 from autograder.files import write_whole
 from autograder.notebooks.feedback import FeedbackExporter
@@ -465,6 +475,32 @@ def test_a_grade_by_hand_is_asked_for_again_only_where_the_answer_changed(course
     assert [waiting(student) for student in students] == [False, True]
     nbgrader(course, "autograde", "multiview_vae", "--student", "b_textbook", "--force")
     assert not waiting("b_textbook")
+
+
+def test_a_release_with_other_notebooks_than_those_handed_in_is_refused_before_the_old_one_is_deleted(course):
+    list(grade_class(Course(course, "multiview_vae"), ["f_right"]))
+    release, source = course / "assignments" / "multiview_vae", course / "solutions" / "multiview_vae"
+    before = {path.name: path.read_bytes() for path in release.iterdir()}
+    nbformat.write(nbformat.v4.new_notebook(), source / "4_new.ipynb")
+    said = nbgrader(course, "generate_assignment", "multiview_vae", "--force", status=1)
+    assert "4_new: other notebooks or graded cells than in the release that 1 submissions belong to" in said
+    assert {path.name: path.read_bytes() for path in release.iterdir()} == before
+    (source / "4_new.ipynb").unlink()
+    nbgrader(course, "generate_assignment", "multiview_vae", "--force")
+    (source / f"{NAME}.ipynb").unlink()
+    said = nbgrader(course, "generate_assignment", "multiview_vae", "--force", status=1)
+    assert f"{NAME}: other notebooks" in said
+
+
+def test_a_course_with_another_copy_of_this_package_is_not_graded_by_both(course):
+    shutil.copytree(ROOT / "autograder", course / "autograder", ignore=shutil.ignore_patterns("__pycache__"))
+    Course(course, "multiview_vae")  # the same: nothing to choose between
+    with (course / "autograder" / "files.py").open("a") as file:
+        file.write("# mended here\n")
+    with pytest.raises(ConfigurationError, match=r"autograder differs from the installed package, .*pip install -e"):
+        Course(course, "multiview_vae")
+    said = nbgrader(course, "autograde", "multiview_vae", "--student", "f_right", status=1)
+    assert "differs from the installed package" in said
 
 
 def test_an_interrupt_ends_the_writing_of_feedback_too(course, monkeypatch):
@@ -988,6 +1024,14 @@ def test_csv_has_points_and_status_and_no_formula():
     assert (rows[1]["points"], rows[1]["of"]) == (f"{MOST:g}", f"{MOST:g}")
 
 
+def test_csv_has_the_questions_in_words_and_both_sums():
+    in_words = {"=cmd": {"why": InWords(2, 4, waiting=False)}, CLASS[1].student: {"why": InWords(0, 4, waiting=True)}}
+    rows = list(csv.DictReader(as_csv(list(GRADED), CLASS, in_words).splitlines()))
+    names = ("why", "why_status", "points", "of", "total", "total_of")
+    assert [rows[0][name] for name in names] == ["2", "graded", "2", f"{MOST:g}", "4", f"{MOST + 4:g}"]
+    assert [rows[1][name] for name in names] == ["0", "waiting", *[f"{MOST:g}"] * 3, f"{MOST + 4:g}"]
+
+
 def test_gradescope_has_a_test_for_each_check():
     result = as_gradescope(CLASS[0])
     assert result["score"] == 2
@@ -1014,6 +1058,18 @@ def test_the_page_of_a_class():
     assert "zoe</a>" not in people  # who only waits for a grade by hand is counted
     assert "a question (2)" in people
     assert "mean 22" in page
+
+
+def test_who_wrote_no_answer_fails_no_check():
+    text = "product_of_experts is not written yet: it raises NotImplementedError."
+    unwritten = Result("one", "error", 0, 15, text)
+    wrong = Result("two", "wrong", 0, 15, "likely cause: a guess")
+    outcomes = [Outcome("product_of_experts", "wrong", 0, 15, (check,)) for check in (unwritten, wrong)]
+    students = [Submission(name, "x", (outcome,)) for name, outcome in zip("ab", outcomes, strict=True)]
+    page = class_page("lab", {"product_of_experts": 15}, students, [], {}, lambda student, exercise: "")
+    most = page.split("fail most")[1].split("<h2>")[0]
+    assert ">two<" in most
+    assert ">one<" not in most
 
 
 def test_the_page_of_nobody():

@@ -1,5 +1,9 @@
 """`load_definition` takes definitions, runs nothing else, and says what is wrong with a notebook."""
 
+import os
+import subprocess
+import sys
+
 import nbformat
 import pytest
 
@@ -99,3 +103,11 @@ def test_lab_steps_shortens_the_training_and_nothing_else(monkeypatch):
         monkeypatch.setenv("LAB_STEPS", wrong)
         with pytest.raises(ValueError, match="LAB_STEPS must be a positive whole number"):
             training_length(14, 90)
+
+
+def test_a_wrong_setting_is_told_in_a_line_of_the_notebook():
+    code = "from lab_utils.automatic import training_length; training_length(12, 100)"
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=nocolor", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LAB_STEPS": "two"}, check=False)
+    said = (done.stdout + done.stderr).strip()
+    assert said == "SettingError: LAB_STEPS must be a positive whole number of steps, or not set; it is 'two'"

@@ -26,6 +26,9 @@ _NOT_THEIRS = [
 ]
 
 
+UNWRITTEN = "is not written yet"  # said of an answer that is as it was released
+
+
 class AnswerError(Exception):
     """A call of the answer did not end with a result."""
 
@@ -140,7 +143,7 @@ def explain(name: str, error: BaseException, checks: Path | None = None) -> str:
     Lines of the files in `checks`, which hand their own values to the answer, are not the student's.
     """
     if isinstance(error, NotImplementedError) and not str(error):
-        return f"{name} is not written yet: it raises NotImplementedError."
+        return f"{name} {UNWRITTEN}: it raises NotImplementedError."
     text = traceback.format_exception_only(error)[-1].strip()
     theirs = [
         frame

@@ -6,7 +6,14 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.assignments import AssignmentError
-from autograder.configuration import CONFIG_FILE, GRADES, Configuration, read_configuration, refuse_unknown
+from autograder.configuration import (
+    CONFIG_FILE,
+    GRADES,
+    Configuration,
+    read_configuration,
+    refuse_other_checkout,
+    refuse_unknown,
+)
 from autograder.confinement.layers import Confinement
 from autograder.confinement.provisioner import ConfinedProvisioner
 from autograder.notebooks.release import assignment_of, graded_cells, refuse_unchecked
@@ -41,6 +48,7 @@ class Course:
             raise CourseError(f"{folder / CONFIG_FILE} is missing. Run this in the folder of the course.")
         config, self.config_files = read
         refuse_unknown(config)
+        refuse_other_checkout(folder)
         if seed is not None:
             config.ExecuteOutside.seed = seed
         if require_confinement:

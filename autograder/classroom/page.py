@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from autograder.checking.answers import UNWRITTEN
 from autograder.classroom.results import Outcome, Submission
 
 _BARS = 12
@@ -100,12 +101,13 @@ def _exercises(exercises: Mapping[str, float], submissions: Sequence[Submission]
 
 
 def _checks(submissions: Sequence[Submission]) -> list[dict[str, Any]]:
-    """Return the checks that most students failed, most first."""
+    """Return the checks that most students failed, most first; who wrote no answer has failed none."""
     failed: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for submission in submissions:
         for outcome in submission.outcomes:
             for check in outcome.checks:
-                if lost := check.max_points - check.points:
+                written = check.status != "missing" and UNWRITTEN not in check.cause
+                if written and (lost := check.max_points - check.points):
                     failed.setdefault((outcome.exercise, check.name), []).append((lost, check.cause))
     rows: list[dict[str, Any]] = []
     for (exercise, name), found in failed.items():

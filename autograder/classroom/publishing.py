@@ -12,7 +12,7 @@ from traitlets.config import Config
 from autograder.classroom.course import Course
 from autograder.classroom.page import class_page
 from autograder.classroom.recording import cause_of, run_nbgrader, stored
-from autograder.classroom.results import Submission, as_csv, as_gradescope, from_json
+from autograder.classroom.results import InWords, Submission, as_csv, as_gradescope, from_json
 from autograder.files import write_whole
 
 
@@ -26,7 +26,8 @@ def publish(course: Course) -> Path:
     for submission in known:
         path = course.published / "gradescope" / submission.student / "results.json"
         write_whole(path, json.dumps(as_gradescope(submission), indent=1) + "\n")
-    write_whole(course.published / "grades.csv", as_csv([cell.name for cell in course.cells], known))
+    in_words, pending = _by_hand(course)
+    write_whole(course.published / "grades.csv", as_csv([cell.name for cell in course.cells], known, in_words))
     page, graded = course.published / "index.html", {submission.student for submission in known}
     pages = {cell.name: f"{cell.notebook}.html" for cell in course.cells}
 
@@ -37,7 +38,7 @@ def publish(course: Course) -> Path:
 
     ungraded = [student for student in students if student not in graded]
     points = {cell.name: cell.points for cell in course.cells}
-    write_whole(page, class_page(course.name, points, known, ungraded, _pending(course), feedback))
+    write_whole(page, class_page(course.name, points, known, ungraded, pending, feedback))
     return page
 
 
@@ -54,12 +55,18 @@ def _kept(course: Course, student: str) -> Submission | None:
         return None
 
 
-def _pending(course: Course) -> dict[str, list[str]]:
-    """Return the questions that wait for a grade by hand, by student."""
+def _by_hand(course: Course) -> tuple[dict[str, dict[str, InWords]], dict[str, list[str]]]:
+    """Return, by student, the questions that people grade, and what waits for a grade by hand."""
+    automatic = {cell.name for cell in course.cells}
+    in_words: dict[str, dict[str, InWords]] = {}
     pending: dict[str, list[str]] = {}
     with course.gradebook() as gradebook:
         for submission in gradebook.assignment_submissions(course.name):
-            waiting = [g.name for n in submission.notebooks for g in n.grades if g.needs_manual_grade]
-            if waiting:
-                pending[submission.student.id] = waiting
-    return pending
+            for grade in (grade for notebook in submission.notebooks for grade in notebook.grades):
+                waiting = bool(grade.needs_manual_grade)
+                if waiting:
+                    pending.setdefault(submission.student.id, []).append(grade.name)
+                if grade.name not in automatic:
+                    answer = InWords(float(grade.score or 0.0), float(grade.max_score), waiting)
+                    in_words.setdefault(submission.student.id, {})[grade.name] = answer
+    return in_words, pending

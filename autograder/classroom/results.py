@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -148,14 +148,41 @@ def as_text(submissions: Sequence[Submission]) -> Iterator[str]:
                 yield from (f"      {reason}" for reason in outcome.reasons)
 
 
-def as_csv(exercises: Sequence[str], submissions: Iterable[Submission]) -> str:
-    """Return a table with a row per student: points and status of each exercise, and the sum."""
+class InWords(NamedTuple):
+    """A question that a person grades, as the gradebook has it for one student."""
+
+    points: float
+    max_points: float
+    waiting: bool  # for that person
+
+
+def as_csv(
+    exercises: Sequence[str],
+    submissions: Iterable[Submission],
+    in_words: Mapping[str, Mapping[str, InWords]] | None = None,
+) -> str:
+    """Return a table with a row per student: points and status of each exercise, and their sum.
+
+    `in_words` maps students to the questions that people grade, by name; then there are columns for these, and `total`,
+    which includes them, out of `total_of`: the score and max_score of nbgrader's own export, before late penalties.
+    """
+    in_words = in_words or {}
+    questions = sorted({name for found in in_words.values() for name in found})
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["student", *(f"{name}{what}" for name in exercises for what in ("", "_status")), "points", "of"])
+    columns = [f"{name}{what}" for name in (*exercises, *questions) for what in ("", "_status")]
+    table.writerow(["student", *columns, "points", "of", *("total", "total_of") * bool(questions)])
     for submission in submissions:
-        cells = [value for o in submission.outcomes for value in (f"{o.points:g}", o.status)]
-        table.writerow([cell(submission.student), *cells, f"{submission.points:g}", f"{submission.max_points:g}"])
+        found = in_words.get(submission.student, {})
+        row = [value for o in submission.outcomes for value in (f"{o.points:g}", o.status)]
+        for name in questions:
+            answer = found.get(name)
+            row += [f"{answer.points:g}", "waiting" if answer.waiting else "graded"] if answer else ["", ""]
+        sums = [submission.points, submission.max_points]
+        if questions:
+            sums.append(submission.points + sum(answer.points for answer in found.values()))
+            sums.append(submission.max_points + sum(answer.max_points for answer in found.values()))
+        table.writerow([cell(submission.student), *row, *(f"{points:g}" for points in sums)])
     return text.getvalue()
 
 

@@ -13,7 +13,7 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.assignments import AssignmentError
-from autograder.configuration import ConfigurationError, refuse_unknown
+from autograder.configuration import ConfigurationError, refuse_other_checkout, refuse_unknown
 from autograder.notebooks.by_hand import Settled, settle, settled
 from autograder.notebooks.release import (
     GradedCell,
@@ -36,6 +36,7 @@ class _CarefulExporter(NotebookExporter):
         coursedir = self._converter.coursedir
         try:
             refuse_unknown(self._converter.config)
+            refuse_other_checkout(Path(coursedir.root))
             self._refuse(coursedir, coursedir.assignment_id, bool(self._converter.config.ExecuteOutside.get("stock")))
         except (AssignmentError, ConfigurationError) as error:
             self._converter.log.error("%s", error)
@@ -49,11 +50,13 @@ class _CarefulExporter(NotebookExporter):
 class SourceExporter(_CarefulExporter):
     """Reads a source notebook. Name it as `c.GenerateAssignment.exporter_class`.
 
-    A release is refused, before the old one is deleted, if a graded code cell lacks checks or differs in points.
+    A release is refused, before the old one is deleted, if a graded code cell lacks checks or differs in points, or if
+    it has other notebooks or cells than what students have handed in already.
     """
 
     def _refuse(self, coursedir: CourseDirectory, assignment: str, stock: bool) -> None:
         paths = [Path(path) for paths in self._converter.assignments.values() for path in sorted(paths)]
+        _refuse_new_cells(coursedir, assignment, paths)
         cells: list[GradedCell] = []
         for path in paths:
             cells += graded_cells_of(nbformat.read(path, as_version=4), path.stem)
@@ -61,6 +64,34 @@ class SourceExporter(_CarefulExporter):
         found = assignment_of(course, assignment)
         refuse_unchecked(found, cells, stock=stock)
         refuse_mistaken(found, cells, course)
+
+
+def _refuse_new_cells(coursedir: CourseDirectory, assignment: str, paths: list[Path]) -> None:
+    """Raise AssignmentError where nbgrader would, after it had deleted the release: submissions fit the old cells."""
+    with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+        try:
+            known = gradebook.find_assignment(assignment)
+        except MissingEntry:
+            return
+        old = {
+            book.name: {cell.name for cell in (*book.grade_cells, *book.solution_cells, *book.task_cells)}
+            for book in known.notebooks
+        }
+        submissions = len(known.submissions)
+    new = {path.stem: _cells_of(path) for path in paths}
+    gone = set(old) - set(new) if coursedir.notebook_id == "*" else set()
+    differing = sorted(gone | {name for name in new if new[name] != old.get(name)})
+    if submissions and differing:
+        raise AssignmentError(
+            f"{', '.join(differing)}: other notebooks or graded cells than in the release that {submissions} "
+            "submissions belong to. The release stays as it is. Give the new version a name of its own; or, to give up "
+            f"everybody's grades: nbgrader db assignment remove {assignment} --force"
+        )
+
+
+def _cells_of(path: Path) -> set[str]:
+    marks = [cell.metadata.get("nbgrader", {}) for cell in nbformat.read(path, as_version=4).cells]
+    return {mark["grade_id"] for mark in marks if mark.get("grade") or mark.get("solution") or mark.get("task")}
 
 
 class SubmissionExporter(_CarefulExporter):
