@@ -45,6 +45,20 @@ def main(arguments: list[str] | None = None) -> int:
         "--require-confinement", action="store_true", help="grade nothing unless every layer of confinement is active"
     )
     watch.set_defaults(student=None, seed=None, scheduler=None, note="")
+    collect = commands.add_parser("collect", help="put what Canvas or Moodle let you download where it is graded")
+    collect.add_argument("assignment", help="name of the assignment, as in the folder of its release")
+    collect.add_argument("archives", nargs="+", type=Path, metavar="DOWNLOAD", help="zip file, or folder of its files")
+    collect.add_argument("--roster", metavar="CSV", type=Path, help="the system's table of grades, or ID,student")
+    back = commands.add_parser("return", help="fill in the table of grades of Canvas or Moodle, and zip the feedback")
+    back.add_argument("assignment", help="name of the assignment, as in the folder of its release")
+    back.add_argument("table", type=Path, metavar="TABLE", help="table of grades, or grading worksheet, as exported")
+    back.add_argument("--column", metavar="NAME", default="Grade", help="to fill in (default: Moodle's Grade)")
+    back.add_argument("--to", metavar="CSV", type=Path, required=True, help="where to write the table")
+    back.add_argument("--feedback", metavar="ZIP", type=Path, help="where to write the feedback pages")
+    back.add_argument("--scale", action="store_true", help="convert points where the table has another maximum")
+    back.add_argument("--waiting", action="store_true", help="also fill in who waits for a grade by hand")
+    for lms_command in (collect, back):
+        lms_command.set_defaults(seed=None, require_confinement=False, note="", scheduler=None)
     commands.add_parser("doctor", help="print what this machine offers to keep students' code in, and how to get more")
     schema = commands.add_parser("schema", help="print the JSON Schema of the results that grading writes")
     schema.add_argument("--markdown", action="store_true", help="print tables for people instead")
@@ -64,6 +78,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with _interruptible():
             configuration = read_configuration(Path.cwd())
+            if options.command in ("collect", "return"):
+                from autograder.classroom import command, lms
+
+                return command.reported(lambda: lms.run(options, configuration))
             if configuration and not options.scheduler:
                 ahead.start(Path.cwd(), configuration.config, options)
             from autograder.classroom import command, watching
