@@ -57,8 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
     back.add_argument("--feedback", metavar="ZIP", type=Path, help="where to write the feedback pages")
     back.add_argument("--scale", action="store_true", help="convert points where the table has another maximum")
     back.add_argument("--waiting", action="store_true", help="also fill in who waits for a grade by hand")
-    for lms_command in (collect, back):
-        lms_command.set_defaults(seed=None, require_confinement=False, note="", scheduler=None)
+    alike = commands.add_parser("similar", help="compare answers with each other, and show pairs that are worth a look")
+    alike.add_argument("assignment", help="name of the assignment, as in the folder of its release")
+    for other in (collect, back, alike):
+        other.set_defaults(seed=None, require_confinement=False, note="", scheduler=None)
     commands.add_parser("doctor", help="print what this machine offers to keep students' code in, and how to get more")
     schema = commands.add_parser("schema", help="print the JSON Schema of the results that grading writes")
     schema.add_argument("--markdown", action="store_true", help="print tables for people instead")
@@ -82,6 +84,10 @@ def main(arguments: list[str] | None = None) -> int:
                 from autograder.classroom import command, lms
 
                 return command.reported(lambda: lms.run(options, configuration))
+            if options.command == "similar":
+                from autograder.classroom import command, similarity
+
+                return command.reported(lambda: similarity.similar(options, configuration))
             if configuration and not options.scheduler:
                 ahead.start(Path.cwd(), configuration.config, options)
             from autograder.classroom import command, watching
