@@ -1,0 +1,61 @@
+"""Write the autograder.zip of an assignment, for Gradescope: `python examples/gradescope/make_zip.py [ASSIGNMENT]`.
+
+Run it in the folder of the course. The zip has the release, an empty gradebook, this package as a wheel with its
+checks, and the scripts beside this file. It has no solutions; the checks are in it, so it is for Gradescope only.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SCRIPTS = ("setup.sh", "run_autograder", "grade.py")
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("assignment", nargs="?", default="multiview_vae")
+    parser.add_argument("--to", type=Path, default=Path("results/gradescope/autograder.zip"))
+    options = parser.parse_args()
+    if not (Path("solutions") / options.assignment).is_dir():
+        print(f"error: there is no solutions/{options.assignment} here; run this in the folder of the course")
+        return 2
+    with tempfile.TemporaryDirectory() as name:
+        folder, course = Path(name), Path(name) / "course"
+        shutil.copytree("solutions", course / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy("nbgrader_config.py", course)
+        if Path("checks").is_dir():
+            shutil.copytree("checks", course / "checks", ignore=shutil.ignore_patterns("__pycache__"))
+        run = [sys.executable, "-m", "nbgrader", "generate_assignment", options.assignment, "--log-level=WARN"]
+        subprocess.run(run, cwd=course, check=True)
+        shutil.rmtree(course / "solutions")
+        wheel = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--wheel-dir",
+            name,
+            str(HERE.parents[1]),
+        ]
+        subprocess.run(wheel, check=True)
+        for script in SCRIPTS:
+            shutil.copy(HERE / script, folder)
+        options.to.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(options.to, "w", zipfile.ZIP_DEFLATED) as file:
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and not path.name.startswith(".nbgrader"):
+                    file.write(path, str(path.relative_to(folder)))
+    print(f"{options.to}: upload it under Configure Autograder, in Gradescope")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
