@@ -59,7 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
     back.add_argument("--waiting", action="store_true", help="also fill in who waits for a grade by hand")
     alike = commands.add_parser("similar", help="compare answers with each other, and show pairs that are worth a look")
     alike.add_argument("assignment", help="name of the assignment, as in the folder of its release")
-    for other in (collect, back, alike):
+    words = commands.add_parser("words", help="grade questions in words on a page, by clicks on the mark scheme")
+    words.add_argument("assignment", help="name of the assignment, as in the folder of its release")
+    words.add_argument("--port", type=int, default=0, help="of this machine (default: a free one)")
+    for other in (collect, back, alike, words):
         other.set_defaults(seed=None, require_confinement=False, note="", scheduler=None)
     commands.add_parser("doctor", help="print what this machine offers to keep students' code in, and how to get more")
     schema = commands.add_parser("schema", help="print the JSON Schema of the results that grading writes")
@@ -84,6 +87,11 @@ def main(arguments: list[str] | None = None) -> int:
                 from autograder.classroom import command, lms
 
                 return command.reported(lambda: lms.run(options, configuration))
+            if options.command == "words":
+                from autograder.classroom import command
+                from autograder.classroom import words as in_words
+
+                return command.reported(lambda: in_words.words(options, configuration))
             if options.command == "similar":
                 from autograder.classroom import command, similarity
 

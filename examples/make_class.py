@@ -42,6 +42,13 @@ ENDLESS = """def product_of_experts(mu1, logvar1, mu2, logvar2):
     while True:
         pass
 """
+SHARED = """Both images show the same digit, and that is all they share: slant and stroke belong to the handwriting,
+colours and typeface to the house number. So a latent that both views use should hold the digit; the style of one view
+does not help to draw the other, which can only be guessed.
+"""
+PRODUCT_OR_MIXTURE = """The product follows the expert that is sure, since it weighs means by $1/\\sigma^2$. The mixture
+keeps the unsure one, too.
+"""
 SYNTAX_ERROR = """def product_of_experts(mu1, logvar1, mu2, logvar2)
     return mu1, logvar1
 """
@@ -82,6 +89,11 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
     return change
 
 
+def in_words(submission: Submission) -> None:
+    """All right, and two questions answered in words, one of them in part."""
+    fill(submission, paired_dataset_question=SHARED, product_of_experts_question=PRODUCT_OR_MIXTURE)
+
+
 def untouched(submission: Submission) -> None:
     """The release, as it was handed out."""
     release = read(ROOT / "assignments" / ASSIGNMENT)
@@ -112,7 +124,7 @@ def nothing_in(notebook: str) -> dict[str, float]:
 
 # Student -> (what is wrong with the submission, points of the exercises that are not all right).
 CLASS: dict[str, tuple[Callable[[Submission], None], dict[str, float]]] = {
-    "ada_full_marks": (lambda s: None, {}),
+    "ada_full_marks": (in_words, {}),
     "bao_textbook_product": (lambda s: fill(s, product_of_experts_answer=TEXTBOOK), {"product_of_experts": 14}),
     "cleo_averages": (lambda s: fill(s, product_of_experts_answer=AVERAGED), {"product_of_experts": 5}),
     "dev_side_by_side": (lambda s: fill(s, PairedDataset=SIDE_BY_SIDE), {"paired_dataset": 4}),

@@ -4,11 +4,13 @@ import copy
 import csv
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -153,6 +155,46 @@ def test_the_class_earns_what_is_expected(graded):
     with (graded / "grades.csv").open() as file:
         exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
     assert exported == {student: sum(points.values()) for student, points in scores.items()}
+
+
+@pytest.fixture
+def served(graded):
+    """Yield the address of the page on which questions in words are graded, and the process that serves it."""
+    command = [sys.executable, "-m", "autograder", "words", "multiview_vae"]
+    with subprocess.Popen(command, cwd=graded, stderr=subprocess.PIPE, text=True) as process:
+        yield process.stderr.readline().strip(), process
+        process.terminate()
+
+
+def test_questions_in_words_are_graded_by_clicks(graded, served):
+    address, process = served
+    with urllib.request.urlopen(address) as answer:
+        page = answer.read().decode()
+    assert "1: the views share the digit and nothing else" in page
+    assert "Both images show the same digit, and that is all they share" in page
+    assert "<mi>\u03c3</mi>" in page  # a formula in an answer
+    assert "<script" not in page
+    assert "3 points,\n1 of" in page
+    form = {"question": "paired_dataset_question", "student": "ada_full_marks", "point": ["0", "2"], "other": "0.5"}
+    data = urllib.parse.urlencode({**form, "comment": "Well said.\nWhat of background?"}, doseq=True).encode()
+    with urllib.request.urlopen(address, data=data) as answer:
+        page = answer.read().decode()
+        assert answer.url.endswith("#paired_dataset_question/ada_full_marks")
+    assert "2.5 of 3" in page
+    assert page.count('value="Well said."') > 10  # offered with everybody else's answer
+    with Gradebook(f"sqlite:///{graded}/gradebook.db", "multiview-vae-lab") as gradebook:
+        where = ("paired_dataset_question", "1_paired_dataset", "multiview_vae", "ada_full_marks")
+        grade, comment = gradebook.find_grade(*where), gradebook.find_comment(*where)
+        assert (grade.manual_score, grade.needs_manual_grade) == (2.5, False)
+        assert comment.manual_comment == "Well said.\nWhat of background?"
+    for wrong in ({"point": "9"}, {"student": "nobody"}, {"question": "x"}, {"other": "y"}):
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(address, data=urllib.parse.urlencode(form | wrong).encode())
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(address.rsplit("/", 2)[0] + "/")
+    process.send_signal(signal.SIGINT)
+    assert "every grade is in the gradebook" in process.stderr.read()
+    assert process.wait() == 0
 
 
 def test_our_command_gives_the_same_scores_and_a_reason_for_each_lost_point(graded, tmp_path, monkeypatch, capsys):

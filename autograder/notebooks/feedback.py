@@ -88,6 +88,12 @@ class FeedbackExporter(HTMLExporter):
         return _SCRIPT.sub("", head).replace("<head>", policy, 1) + end + body, resources
 
 
+def as_page_text(source: str) -> str:
+    """Return what a student wrote in markdown as HTML that is safe to show, with formulas."""
+    renderer = _Renderer(escape=False)
+    return renderer.with_formulas(clean(MarkdownWithMath(renderer=renderer).render(source)))
+
+
 class _Renderer(IPythonRenderer):
     """Renders markdown with a word that nobody can guess where a formula is to be put, once all has been cleaned."""
 
