@@ -10,7 +10,7 @@ EXAMPLE := examples/numpy_course
 
 DEMO := results/demo
 
-.PHONY: setup sandbox demo test train solutions release clean
+.PHONY: setup sandbox demo test train solutions release bundle clean
 
 setup: .venv/installed
 
@@ -55,6 +55,9 @@ solutions: setup  ## execute the solutions and store their outputs
 
 release: setup  ## make assignments/ from solutions/
 	for name in $(ASSIGNMENTS); do nbgrader generate_assignment $$name --force || exit 1; done
+
+bundle: setup  ## what students are given, as one zip file: notebooks, this package, a README
+	python examples/make_bundle.py
 
 clean:
 	rm -rf .venv build results submitted autograded feedback grades gradebook.db* grades.csv .nbgrader.log
