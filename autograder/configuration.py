@@ -66,9 +66,7 @@ def refuse_other_checkout(folder: Path) -> None:
     own = folder.resolve() / "autograder"
     if not (own / Path(__file__).name).is_file():
         return
-    code = "from importlib.util import find_spec; print(getattr(find_spec('autograder'), 'origin', ''))"
-    asked = subprocess.run([sys.executable, "-P", "-c", code], cwd=os.sep, capture_output=True, text=True, check=False)
-    for other in {Path(__file__).parent, Path(asked.stdout.strip() or __file__).parent} - {own}:
+    for other in {Path(__file__).parent, _installed()} - {own}:
         one, another = (
             {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.py")} for root in (own, other)
         )
@@ -77,6 +75,14 @@ def refuse_other_checkout(folder: Path) -> None:
                 f"{own} differs from the installed package, {other}. Install the one that is meant "
                 f"(pip install -e {own.parent}), or remove the other."
             )
+
+
+@functools.cache
+def _installed() -> Path:
+    """Return the folder of the installed package, which a kernel imports; where there is none, of the one that runs."""
+    code = "from importlib.util import find_spec; print(getattr(find_spec('autograder'), 'origin', ''))"
+    asked = subprocess.run([sys.executable, "-P", "-c", code], cwd=os.sep, capture_output=True, text=True, check=False)
+    return Path(asked.stdout.strip() or __file__).parent
 
 
 def refuse_unknown(config: Config) -> None:

@@ -39,4 +39,4 @@ def test_a_check_runs_from_the_wheel_alone(bundle, tmp_path):
         "print(check('product_of_experts', lambda *experts: experts[:2]).max_score)"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.stdout == "15\n", done.stderr
+    assert done.stdout == "15.0\n", done.stderr

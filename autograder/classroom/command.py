@@ -77,6 +77,8 @@ def grade(options: argparse.Namespace, configuration: Configuration | None) -> i
     jobs = min(options.jobs or cores(), len(students))
     force = options.force or options.seed is not None
     if options.dry_run:
+        if options.json:
+            raise CourseError("--json writes what was graded, and a dry run grades nothing: leave one of them out")
         return _compare(course, students, jobs, options.scheduler, force=force)
     with alone(course):
         graded = graded_by(course, students, jobs, options.scheduler, force=force)

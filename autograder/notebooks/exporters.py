@@ -121,7 +121,9 @@ class SubmissionExporter(_CarefulExporter):
         def convert_and_settle(path: str) -> None:
             convert(path)
             notebook, assignment, student = Path(path).stem, Path(path).parent.name, Path(path).parent.parent.name
-            settle(coursedir, assignment, student, [old for old in by_hand[student] if old.notebook == notebook])
+            settle(
+                coursedir, assignment, student, [old for old in by_hand.get(student, []) if old.notebook == notebook]
+            )
 
         def copy_few(assignment: str, student: str) -> None:
             refuse_too_many(Path(coursedir.format_path(coursedir.submitted_directory, student, assignment)))
