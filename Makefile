@@ -10,7 +10,7 @@ EXAMPLE := examples/numpy_course
 
 DEMO := results/demo
 
-.PHONY: setup sandbox demo test train solutions release bundle clean
+.PHONY: setup sandbox demo test train solutions release bundle site clean
 
 setup: .venv/installed
 
@@ -58,6 +58,11 @@ release: setup  ## make assignments/ from solutions/
 
 bundle: setup  ## what students are given, as one zip file: notebooks, this package, a README
 	python examples/make_bundle.py
+
+site: setup  ## the documentation site, to build/site/
+	python -m pip install --quiet --editable '.[site]'
+	python docs/assemble.py build/site-source
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 clean:
 	rm -rf .venv build results submitted autograded feedback grades gradebook.db* grades.csv .nbgrader.log
