@@ -189,7 +189,7 @@ with open("total", "w") as file:
         box, graded = self.folder / "box", self.course / "autograded" / student
         shutil.rmtree(box, ignore_errors=True)
         box.mkdir()
-        with suppress(OSError):  # an attack may have put something else there
+        if notebook.is_file():  # an attack may have put a folder or a device there
             shutil.copy(notebook, box)
         with suppress(Exception):  # or what is no notebook: it is handed in as it is
             nbformat.write(

@@ -99,7 +99,8 @@ class Grader(NamedTuple):
 def run(command: list[str], course: Path) -> Cost:
     """Run a command in a course; raise RuntimeError if it fails."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    more = os.environ.get("PYTHONPATH", "")  # where otter-grader may be
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{ROOT}{os.pathsep}{more}"}
     before, start = psutil.cpu_times(), time.perf_counter()
     done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, check=False)
     wall, after = time.perf_counter() - start, psutil.cpu_times()

@@ -38,6 +38,7 @@ def public(solved: Any, released: Any) -> Any:
         if cell.cell_type == "code" and not cell.metadata.get("nbgrader", {}).get("solution") and cell.id in outputs:
             cell.outputs = outputs[cell.id].outputs
             cell.execution_count = outputs[cell.id].execution_count
+        cell.metadata.pop("tags", None)
         if cell.cell_type == "markdown":
             cell.source = FORMULA.sub(_drawn, cell.source)
     return released

@@ -1,7 +1,14 @@
 """The project's own files agree with each other."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -31,3 +38,24 @@ def test_readme_and_ci_run_the_same_command():
     readme = (ROOT / "README.md").read_text()
     assert commands == ["make sandbox", "make test"]
     assert all(f"\n{command}" in readme for command in commands)
+
+
+def test_the_container_is_built_or_at_least_read():
+    tools = [tool for tool in ("docker", "podman") if shutil.which(tool)]
+    if tools and os.environ.get("CONTAINERS"):  # it takes minutes and gigabytes
+        subprocess.run([tools[0], "build", "--tag", "multiview-vae-lab", "."], cwd=ROOT, check=True)
+        run = [tools[0], "run", "--rm", "multiview-vae-lab", "autograder", "doctor"]
+        assert "confinement" in subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    linter = Path(sys.executable).parent / "hadolint"
+    if not linter.exists():
+        pytest.skip("hadolint is not installed for this system")
+    done = subprocess.run([linter, "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_linter_sees_a_fault(tmp_path):
+    linter = Path(sys.executable).parent / "hadolint"
+    if not linter.exists():
+        pytest.skip("hadolint is not installed for this system")
+    (tmp_path / "Dockerfile").write_text("FROM python:latest\nRUN apt-get install -y sudo\n")
+    assert subprocess.run([linter, tmp_path / "Dockerfile"], capture_output=True, check=False).returncode == 1
