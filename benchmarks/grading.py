@@ -1,6 +1,6 @@
 """How long it takes to grade a submission: stock nbgrader, this grader with one and with two jobs, and otter-grader.
 
-    python -m benchmarks.grading [--students 20] [--rounds 3] [--growth 10 100 500] [--json FILE] [--docs]
+    python -m benchmarks.grading [--students 20] [--rounds 3] [--growth 10 100 500] [--profile] [--json FILE] [--docs]
 
 All grade the same made-up class. Stock nbgrader and, if it is installed, otter-grader call the checks in the student's
 kernel, as a course without this grader would. Each has a start of its own (imports, the first kernel), measured with
@@ -8,7 +8,8 @@ two students and shown separately; the rest is divided by the number of the othe
 and the ratios are of one run. Processor seconds are the whole machine's: leave it alone meanwhile. `--growth` also
 grades classes of several sizes with two jobs; `--rounds 0` does nothing else. What an instructor waits for who
 grades one student, from the command to the first grade, is measured in turns with how long it takes to import PyTorch
-and nbgrader, and with a run in which nothing has changed. `--docs` keeps what was measured in
+and nbgrader, and with a run in which nothing has changed. `--profile` tells where the time of one right submission
+goes. `--docs` keeps what was measured in
 docs/grading.json, and writes docs/grading.md and docs/grading.png from that file.
 """
 
@@ -24,11 +25,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, chdir, contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import psutil
 
@@ -51,6 +53,13 @@ WAITS = {
     "imports": '`python -c "import torch, nbgrader.api"`',
     "start": "from the command to the first grade, one student",
     "unchanged": "a run in which nothing has changed, one student",
+}
+PARTS = {  # of the time of one submission: where it is spent -> module and function
+    "gathering its files": ("autograder.classroom.scheduling", "gather"),
+    "starting kernels": ("autograder.notebooks.execute", "ExecuteOutside.start_new_kernel_client"),
+    "the student's own cells": ("autograder.notebooks.execute", "ExecuteOutside._execute"),
+    "checks, with {calls} calls of the answers": ("autograder.notebooks.execute", "ExecuteOutside._judge"),
+    "nbgrader's folders and gradebook": ("autograder.classroom.scheduling", "record"),
 }
 DOCS = ROOT / "docs" / "grading.json"
 PAGE = """# Seconds per submission
@@ -276,8 +285,48 @@ def growth(release: Path, sizes: list[int]) -> list[dict[str, float]]:
     return rows
 
 
+def profile(release: Path, times: int = 3) -> dict[str, float]:
+    """Return where the seconds of one right submission go, means over several times, in this process and warm."""
+    import importlib
+
+    from autograder.classroom.course import Course
+    from autograder.classroom.scheduling import grade
+    from autograder.remote.conversation import Conversation
+
+    course = make_course(release, release.parent / "profile", (ROOT / "nbgrader_config.py").read_text(), 1)
+    seconds, calls = dict.fromkeys(PARTS, 0.0), 0
+
+    def timed(part: str, function: Any) -> Any:
+        def run(*arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                seconds[part] += time.perf_counter() - start
+
+        return run
+
+    with chdir(course), ExitStack() as changed:
+        found, student = Course(course, ASSIGNMENT), next((course / "submitted").iterdir()).name
+        grade(found, student)
+        for part, (module, name) in PARTS.items():
+            *owners, function = name.split(".")
+            owner = getattr(importlib.import_module(module), owners[0]) if owners else importlib.import_module(module)
+            changed.enter_context(patch.object(owner, function, timed(part, getattr(owner, function))))
+        asked = changed.enter_context(patch.object(Conversation, "ask", autospec=True, side_effect=Conversation.ask))
+        start = time.perf_counter()
+        for _ in range(times):
+            grade(found, student, force=True)
+        whole, calls = (time.perf_counter() - start) / times, asked.call_count // times
+    parts = {part.format(calls=calls): total / times for part, total in seconds.items()}
+    return {**parts, "the rest": whole - sum(parts.values())}
+
+
 def tables(
-    rows: dict[str, dict[str, float]], grown: list[dict[str, float]], waited: dict[str, float] | None = None
+    rows: dict[str, dict[str, float]],
+    grown: list[dict[str, float]],
+    waited: dict[str, float] | None = None,
+    profiled: dict[str, float] | None = None,
 ) -> str:
     """Return the rows as Markdown, with how many times faster than stock each is, and what else was measured."""
     lines = []
@@ -296,6 +345,10 @@ def tables(
             f"| {label} | {waited[name]:.1f} | {waited[name] / waited['imports']:.2f} |"
             for name, label in WAITS.items()
         ]
+    if profiled:
+        whole = sum(profiled.values())
+        lines += ["", "| one right submission, one job, warm | seconds | share |", "| --- | --- | --- |"]
+        lines += [f"| {part} | {value:.2f} | {value / whole:.0%} |" for part, value in profiled.items()]
     if grown:
         lines += [
             "",
@@ -345,6 +398,7 @@ def main() -> int:
     parser.add_argument("--students", type=int, default=20, help="size of the class (default: 20)")
     parser.add_argument("--rounds", type=int, default=1, help="how often each grades the class (default: 1)")
     parser.add_argument("--growth", type=int, nargs="*", default=[], help="also grade classes of these sizes")
+    parser.add_argument("--profile", action="store_true", help="also tell where the time of one submission goes")
     parser.add_argument("--json", type=Path, help="write what was measured, seconds and MiB, to this file")
     parser.add_argument("--docs", action="store_true", help="write what was measured to docs/")
     options = parser.parse_args()
@@ -356,7 +410,7 @@ def main() -> int:
     print(machine, flush=True)
     kept = json.loads(DOCS.read_text()) if options.docs and DOCS.exists() else {"rows": {}, "growth": []}
     with tempfile.TemporaryDirectory(prefix="grading-") as name:
-        if options.rounds or options.growth:
+        if options.rounds or options.growth or options.profile:
             release = make_release(Path(name) / "release")
         if options.rounds:
             how = f"--students {options.students} --rounds {options.rounds}"
@@ -367,15 +421,17 @@ def main() -> int:
             found = {name: kept["rows"][name]["wall"] if name in kept["rows"] else None for name in LABELS}
             found |= kept["waits"] | {"start_stock": kept["rows"]["stock"]["start"], "memory_mib": kept["memory_mib"]}
             options.json.write_text(json.dumps(found, indent=1) + "\n")
+        if options.profile:
+            kept["profile"] = profile(release)
         if options.growth:
             kept["growth"] = growth(release, options.growth)
-    print(f"\n{tables(kept['rows'], kept['growth'], kept.get('waits'))}")
+    text = tables(kept["rows"], kept["growth"], kept.get("waits"), kept.get("profile"))
+    print(f"\n{text}")
     if not find_spec("otter"):
         print("otter-grader: not measured, it is not installed")
     if options.docs:
         write_whole(DOCS, (json.dumps(kept, indent=1) + "\n").encode())
         if kept["rows"]:
-            text = tables(kept["rows"], kept["growth"], kept.get("waits"))
             page = PAGE.format(
                 how=kept["how"], pause=PAUSE, machine=kept["machine"], otter=OTTER["otter" in kept["rows"]], tables=text
             )

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
 
@@ -59,3 +60,12 @@ def test_the_linter_sees_a_fault(tmp_path):
         pytest.skip("hadolint is not installed for this system")
     (tmp_path / "Dockerfile").write_text("FROM python:latest\nRUN apt-get install -y sudo\n")
     assert subprocess.run([linter, tmp_path / "Dockerfile"], capture_output=True, check=False).returncode == 1
+
+
+def test_the_lock_file_has_every_dependency_within_its_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    locked = {p["name"]: p["version"] for p in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+    extras = project["optional-dependencies"].values()
+    for line in (*project["dependencies"], *(line for lines in extras for line in lines)):
+        requirement = Requirement(line.partition("#")[0])
+        assert requirement.specifier.contains(locked[requirement.name]), f"{line}: run `uv lock`"
