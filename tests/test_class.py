@@ -31,7 +31,7 @@ import autograder.notebooks.work
 from autograder.__main__ import main
 from autograder.checking.report import Result
 from autograder.classroom.course import Course, CourseError
-from autograder.classroom.gathering import gather, grade_digest
+from autograder.classroom.gathering import gather, grade_digest, what_differs
 from autograder.classroom.page import class_page
 from autograder.classroom.pools import PoolError, cores, pool
 from autograder.classroom.publishing import give_feedback, publish
@@ -1015,6 +1015,11 @@ def test_others_may_read_what_is_written(tmp_path):
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "results.json").stat().st_mode) == 0o644
     assert list(tmp_path.iterdir()) == [tmp_path / "results.json"]
+
+
+def test_which_part_has_changed_is_told_where_both_digests_are_known():
+    assert what_differs("a-b-c-d", "a-B-c-D") == ["release", "checks or grader"]
+    assert [what_differs(*pair) for pair in (("", ""), ("", "a-b-c-d"), ("older", "older form"))] == [[], [], []]
 
 
 def test_csv_has_points_and_status_and_no_formula():

@@ -69,6 +69,6 @@ def grade_digest(course: Course, student: str) -> str:
 def what_differs(before: str, after: str) -> list[str]:
     """Return which parts have changed between two digests; none if one of them is empty or of another form."""
     old, new = before.split("-"), after.split("-")
-    if len(old) != len(new):
+    if not len(old) == len(new) == len(PARTS):
         return []
     return [part for part, one, other in zip(PARTS, old, new, strict=True) if one != other]
