@@ -37,7 +37,7 @@ def test_readme_and_ci_run_the_same_command():
     script = (ROOT / ".ci" / "run").read_text()
     commands = [line for line in script.splitlines() if line and not line.startswith(("#", "set ", "cd "))]
     readme = (ROOT / "README.md").read_text()
-    assert commands == ["make sandbox", "make test"]
+    assert commands == ["make test"]
     assert all(f"\n{command}" in readme for command in commands)
 
 
