@@ -1,6 +1,7 @@
 """The command line: `autograder grade ASSIGNMENT`, `watch` and others, or `python -m autograder grade ASSIGNMENT`."""
 
 import argparse
+import importlib
 import io
 import json
 import os
@@ -14,6 +15,16 @@ from pathlib import Path
 from autograder import ahead
 from autograder.configuration import ConfigurationError, read_configuration
 from autograder.confinement.layers import Confinement
+
+GRADING = ("grade", "watch")
+RUNS = {  # command -> module of autograder.classroom, and function of the options and the configuration
+    "grade": ("command", "grade"),
+    "watch": ("watching", "watch"),
+    "words": ("words", "words"),
+    "collect": ("lms", "collect"),
+    "return": ("lms", "give_back"),
+    "similar": ("similarity", "similar"),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     words.add_argument("assignment", help="name of the assignment, as in the folder of its release")
     words.add_argument("--port", type=int, default=0, help="of this machine (default: a free one)")
     for other in (collect, back, alike, words):
-        other.set_defaults(seed=None, require_confinement=False, note="", scheduler=None)
+        other.set_defaults(seed=None, require_confinement=False, note="")
     commands.add_parser("doctor", help="print what this machine offers to keep students' code in, and how to get more")
     schema = commands.add_parser("schema", help="print the JSON Schema of the results that grading writes")
     schema.add_argument("--markdown", action="store_true", help="print tables for people instead")
@@ -83,31 +94,19 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with _interruptible():
             configuration = read_configuration(Path.cwd())
-            if options.command in ("collect", "return"):
-                from autograder.classroom import command, lms
-
-                return command.reported(lambda: lms.run(options, configuration))
-            if options.command == "words":
-                from autograder.classroom import command
-                from autograder.classroom import words as in_words
-
-                return command.reported(lambda: in_words.words(options, configuration))
-            if options.command == "similar":
-                from autograder.classroom import command, similarity
-
-                return command.reported(lambda: similarity.similar(options, configuration))
-            if configuration and not options.scheduler:
+            if configuration and options.command in GRADING and not options.scheduler:
                 ahead.start(Path.cwd(), configuration.config, options)
-            from autograder.classroom import command, watching
+            from autograder.classroom.command import reported
 
-            if options.command == "watch":
-                return command.reported(lambda: watching.watch(options, configuration))
-            return command.reported(lambda: command.grade(options, configuration))
+            module, function = RUNS[options.command]
+            run = getattr(importlib.import_module(f"autograder.classroom.{module}"), function)
+            return reported(lambda: run(options, configuration))
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; what was graded is recorded, and the next run grades the rest", file=sys.stderr)
+        more = "; what was graded is recorded, and the next run grades the rest" * (options.command in GRADING)
+        print(f"\nstopped{more}", file=sys.stderr)
         return 130
 
 

@@ -321,7 +321,7 @@ def score(course: Path, student: str) -> float | None:
 
 def page(rows: dict[str, dict[str, Row]], versions: dict[str, str]) -> str:
     """Return the graders' totals and their rows as Markdown."""
-    counts = ["attacks", "gained points", "points gained", "read what is hidden", "harmed somebody", "ended the grader"]
+    counts = ["attacks", "gained points", "points gained", "read what is hidden", "harmed or used up", "ended it"]
     lines = [*INTRODUCTION.splitlines(), f"| grader | {' | '.join(counts)} |", f"|{' --- |' * (len(counts) + 1)}"]
     lines += [
         f"| {name} {versions.get(name, '')}".rstrip() + f" | {' | '.join(f'{n:g}' for n in totals(found))} |"

@@ -294,7 +294,7 @@ def profile(release: Path, times: int = 3) -> dict[str, float]:
     from autograder.remote.conversation import Conversation
 
     course = make_course(release, release.parent / "profile", (ROOT / "nbgrader_config.py").read_text(), 1)
-    seconds, calls = dict.fromkeys(PARTS, 0.0), 0
+    seconds = dict.fromkeys(PARTS, 0.0)
 
     def timed(part: str, function: Any) -> Any:
         def run(*arguments: Any, **named: Any) -> Any:

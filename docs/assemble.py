@@ -12,9 +12,8 @@ from typing import Any
 
 import nbformat
 
-from autograder.notebooks.feedback import formula
+from autograder.notebooks.feedback import LATEX, formula
 
-FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", flags=re.DOTALL)
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = "`examples/numpy_course`"  # a folder of the repository, not of the site
 REFERENCE = {
@@ -40,7 +39,7 @@ def public(solved: Any, released: Any) -> Any:
             cell.execution_count = outputs[cell.id].execution_count
         cell.metadata.pop("tags", None)
         if cell.cell_type == "markdown":
-            cell.source = FORMULA.sub(_drawn, cell.source)
+            cell.source = LATEX.sub(_drawn, cell.source)
     return released
 
 

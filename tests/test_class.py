@@ -54,7 +54,7 @@ from autograder.remote.conversation import Conversation
 from examples.make_class import AVERAGED, ENDLESS, PRODUCT, TEXTBOOK, find, solved
 from tests.conftest import CELLS as GRADED
 from tests.conftest import MOST, ROOT
-from tests.test_course import BIN, free_port, nbgrader
+from tests.test_course import BIN, free_port, make_course, nbgrader
 
 NAME = PRODUCT
 POINTS = {"a_right": 15, "b_textbook": 14, "c_averages": 5, "d_loops": 0, "e_exits": 0, "f_right": 15, "g_right": 15}
@@ -65,10 +65,7 @@ EXITS = "import os\ndef product_of_experts(*experts):\n    os._exit(1)\n"
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     """A course whose students handed in notebook 2 alone, without its figures."""
-    course = tmp_path_factory.mktemp("class") / "course"
-    shutil.copytree(ROOT / "solutions", course / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "nbgrader_config.py", course)
-    nbgrader(course, "generate_assignment", "multiview_vae")
+    course = make_course(tmp_path_factory.mktemp("class") / "course", "multiview_vae")
     answers = {"b_textbook": TEXTBOOK, "c_averages": AVERAGED, "d_loops": ENDLESS, "e_exits": EXITS}
     right = solved()
     for student in POINTS:

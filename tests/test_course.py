@@ -39,6 +39,15 @@ def nbgrader(course, *arguments, status=0):
     return result.stderr
 
 
+def make_course(folder, *assignments):
+    """Write a course with this repository's configuration and solutions, released; return its folder."""
+    shutil.copytree(ROOT / "solutions", folder / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "nbgrader_config.py", folder)
+    for assignment in assignments:
+        nbgrader(folder, "generate_assignment", assignment)
+    return folder
+
+
 def cells(path):
     return nbformat.read(path, as_version=4).cells
 
@@ -54,11 +63,7 @@ def output_of(cell):
 @pytest.fixture(scope="session")
 def course(tmp_path_factory):
     """A course of its own: this repository's configuration and solutions, released, with the made-up class."""
-    folder = tmp_path_factory.mktemp("course")
-    shutil.copy(ROOT / "nbgrader_config.py", folder)
-    shutil.copytree(ROOT / "solutions", folder / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
-    nbgrader(folder, "generate_assignment", "multiview_vae")
-    nbgrader(folder, "generate_assignment", "cross_view")
+    folder = make_course(tmp_path_factory.mktemp("course") / "course", "multiview_vae", "cross_view")
     make = [sys.executable, ROOT / "examples" / "make_class.py", "--into", folder / "submitted"]
     subprocess.run(make, check=True, capture_output=True)
     return folder
@@ -187,9 +192,10 @@ def test_questions_in_words_are_graded_by_clicks(graded, served):
         grade, comment = gradebook.find_grade(*where), gradebook.find_comment(*where)
         assert (grade.manual_score, grade.needs_manual_grade) == (2.5, False)
         assert comment.manual_comment == "Well said.\nWhat of background?"
-    for wrong in ({"point": "9"}, {"student": "nobody"}, {"question": "x"}, {"other": "y"}):
+    odd = [("point", "9"), ("point", "-1"), ("student", "nobody"), ("question", "x"), ("other", "y"), ("other", "nan")]
+    for name, value in odd:
         with pytest.raises(urllib.error.HTTPError, match="400"):
-            urllib.request.urlopen(address, data=urllib.parse.urlencode(form | wrong).encode())
+            urllib.request.urlopen(address, data=urllib.parse.urlencode(form | {name: value}).encode())
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(address.rsplit("/", 2)[0] + "/")
     process.send_signal(signal.SIGINT)

@@ -18,8 +18,7 @@ from nbgrader.api import Gradebook
 
 from autograder.__main__ import main
 from autograder.classroom.lms import _rows, read_name, read_roster
-from tests.conftest import ROOT
-from tests.test_course import nbgrader
+from tests.test_course import make_course
 
 # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type:sqlalchemy.exc.SAWarning")
@@ -43,11 +42,7 @@ MOODLE = (
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     """A course that has released the core."""
-    folder = tmp_path_factory.mktemp("lms") / "course"
-    shutil.copytree(ROOT / "solutions", folder / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "nbgrader_config.py", folder)
-    nbgrader(folder, "generate_assignment", "multiview_vae")
-    return folder
+    return make_course(tmp_path_factory.mktemp("lms") / "course", "multiview_vae")
 
 
 @pytest.fixture

@@ -82,19 +82,29 @@ class LmsFiles(FileNameCollectorPlugin):  # type: ignore[misc]  # nbgrader has n
         return {"student_id": found[0], "file_id": f"{found[1]}.ipynb"}
 
 
-def run(options: argparse.Namespace, configuration: Configuration | None) -> int:
-    """Run the command `collect` or `return`, and return its exit status."""
-    course = prepared(options, configuration)
-    for path in (*options.archives, options.roster) if options.command == "collect" else (options.table,):
+def collect(options: argparse.Namespace, configuration: Configuration | None) -> int:
+    """Run the command `collect` with its options, and return its exit status."""
+    _refuse_missing(*options.archives, options.roster)
+    return collected(prepared(options, configuration), options.archives, options.roster)
+
+
+def give_back(options: argparse.Namespace, configuration: Configuration | None) -> int:
+    """Run the command `return` with its options, and return its exit status."""
+    _refuse_missing(options.table)
+    course, how = prepared(options, configuration), {"scale": options.scale, "waiting": options.waiting}
+    status = filled_in(course, options.table, options.column, options.to, **how)
+    if options.feedback:
+        _zip_feedback(course, options.feedback)
+    return status
+
+
+def _refuse_missing(*paths: Path | None) -> None:
+    for path in paths:
         if path and not path.exists():
             raise CourseError(f"there is no {path}")
-    if options.command == "collect":
-        return collect(course, options.archives, options.roster)
-    how = {"scale": options.scale, "waiting": options.waiting}
-    return give_back(course, options.table, options.column, options.to, options.feedback, **how)
 
 
-def collect(course: Course, archives: Sequence[Path], roster: Path | None) -> int:
+def collected(course: Course, archives: Sequence[Path], roster: Path | None) -> int:
     """Let nbgrader collect what was downloaded, and say what could not be matched; return the exit status.
 
     The archives are zip files, or folders of what was in them. `roster` is a table with the ids of the system and those
@@ -159,10 +169,8 @@ def collect(course: Course, archives: Sequence[Path], roster: Path | None) -> in
     return 1 if unmatched else 0
 
 
-def give_back(
-    course: Course, table: Path, column: str, to: Path, feedback: Path | None, *, scale: bool, waiting: bool
-) -> int:
-    """Fill in a column of the system's table, and zip the feedback pages; return the exit status.
+def filled_in(course: Course, table: Path, column: str, to: Path, *, scale: bool, waiting: bool) -> int:
+    """Fill in a column of the system's table; return the exit status, 1 if somebody has no row there.
 
     Every byte of the table but the fields that are filled in stays. Rows without a grade stay as they are, and so do
     those that wait for a grade by hand, unless `waiting`. With `scale` points are converted to the table's maximum.
@@ -195,8 +203,6 @@ def give_back(
     _list("left as they were, as something waits for a grade by hand (--waiting fills them in)", left)
     missing = sorted(set(points) - set(by_row.values()))
     _list("graded here, and without a row there", missing)
-    if feedback:
-        _zip_feedback(course, feedback, sorted(points))
     return 1 if missing else 0
 
 
@@ -289,13 +295,13 @@ def _points(course: Course) -> tuple[dict[str, float], float, set[str]]:
     return points, most, pending
 
 
-def _zip_feedback(course: Course, path: Path, students: Sequence[str]) -> None:
+def _zip_feedback(course: Course, path: Path) -> None:
     """Write the feedback pages under the names that the download had, by which the system knows whose they are."""
     names = _names(Path(course.coursedir.root) / "downloaded" / course.name)
     number, without = 0, []
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
-        for student in students:
+        for student in sorted(_points(course)[0]):
             folder = course.folder(course.coursedir.feedback_directory, student)
             pages = {n: folder / f"{n}.html" for n in names.get(student, {}) if (folder / f"{n}.html").is_file()}
             for notebook, page in pages.items():

@@ -5,14 +5,13 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-import msgspec
 from nbgrader.converters import GenerateFeedback
 from traitlets.config import Config
 
 from autograder.classroom.course import Course
 from autograder.classroom.page import class_page
-from autograder.classroom.recording import cause_of, run_nbgrader, stored
-from autograder.classroom.results import InWords, Submission, as_csv, as_gradescope, from_json
+from autograder.classroom.recording import cause_of, remembered, run_nbgrader
+from autograder.classroom.results import InWords, as_csv, as_gradescope
 from autograder.files import write_whole
 
 
@@ -21,7 +20,7 @@ def publish(course: Course) -> Path:
     names = {cell.name for cell in course.cells}
     students, known = course.students(), []
     for student in students:
-        if (found := _kept(course, student)) and {outcome.exercise for outcome in found.outcomes} == names:
+        if (found := remembered(course, student)) and {outcome.exercise for outcome in found.outcomes} == names:
             known.append(found)
     for submission in known:
         path = course.published / "gradescope" / submission.student / "results.json"
@@ -46,13 +45,6 @@ def give_feedback(course: Course, student: str) -> str:
     """Let nbgrader write the feedback pages of a student; return why it could not, or nothing."""
     result = run_nbgrader(course, GenerateFeedback(coursedir=course.coursedir, config=Config(course.config)), student)
     return "" if result["success"] else cause_of(result)
-
-
-def _kept(course: Course, student: str) -> Submission | None:
-    try:
-        return from_json(stored(course, student).read_bytes())
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 def _by_hand(course: Course) -> tuple[dict[str, dict[str, InWords]], dict[str, list[str]]]:

@@ -97,24 +97,19 @@ def earlier(course: Course, student: str) -> Submission | None:
     """Return what the gradebook has of a student, with what an earlier run remembers of it; None if it has nothing."""
     if not _known(course, student):
         return None
-    try:
-        known = from_json(stored(course, student).read_bytes())
-    except (OSError, msgspec.MsgspecError):
-        known = Submission(student, "", ())
+    known = remembered(course, student) or Submission(student, "", ())
     old = {outcome.exercise: outcome for outcome in known.outcomes}
     outcomes = []
     for cell in course.cells:
         points = _score(course, cell, student)
-        outcome = old.get(cell.name) or Outcome(cell.name, "passed", points, cell.points)
+        outcome = old.get(cell.name) or Outcome(cell.name, "passed", points, cell.points)  # only its points are known
         outcomes.append(msgspec.structs.replace(outcome, points=points))
     return Submission(student, known.digest, tuple(outcomes))
 
 
 def unchanged(course: Course, student: str, digest: str) -> Submission | None:
     """Return what an earlier run recorded, if nothing that decides the grade has changed since."""
-    try:
-        submission = from_json(stored(course, student).read_bytes())
-    except (OSError, msgspec.MsgspecError):
+    if (submission := remembered(course, student)) is None:
         return None
     # The gradebook may have been restored or deleted since, and so may the graded notebooks.
     if _notebooks(course, student) and not _known(course, student):
@@ -130,6 +125,14 @@ def unchanged(course: Course, student: str, digest: str) -> Submission | None:
 def stored(course: Course, student: str) -> Path:
     """Return the file in which a student's results are kept."""
     return course.published / f"{student}.json"
+
+
+def remembered(course: Course, student: str) -> Submission | None:
+    """Return the results in that file; None if there are none, or of another version of the format."""
+    try:
+        return from_json(stored(course, student).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def _autograde(course: Course, student: str, executed: Executed | Exception) -> dict[str, Any]:

@@ -7,6 +7,7 @@ between `### BEGIN MARK SCHEME` and `### END MARK SCHEME`, a paragraph for each 
 
 import argparse
 import json
+import math
 import re
 import secrets
 import sys
@@ -56,7 +57,9 @@ class Words:
         self.course = course
         self.questions = {question.name: question for question in _questions(course)}
         if not self.questions:
-            raise CourseError(f"{course.name} has no question in words")
+            raise CourseError(
+                f"no notebook in {_source(course)} has a question in words: there is nothing to grade here"
+            )
         self._file = course.published / "words.json"  # what was clicked, and the comments so far
         self._lock = Lock()
 
@@ -65,7 +68,7 @@ class Words:
         kept, rows = self._kept(), []
         with self.course.gradebook() as gradebook:
             found = {
-                (grade.name, submission.student.id): (notebook.name, grade.score, grade.needs_manual_grade)
+                (grade.name, submission.student.id): (grade.score, grade.needs_manual_grade)
                 for submission in gradebook.assignment_submissions(self.course.name)
                 for notebook in submission.notebooks
                 for grade in notebook.grades
@@ -81,7 +84,7 @@ class Words:
                     "waiting": waiting,
                     "clicked": clicked.get(student, {"points": [], "comment": "", "other": 0}),
                 }
-                for (name, student), (_, score, waiting) in sorted(found.items())
+                for (name, student), (score, waiting) in sorted(found.items())
                 if name == question.name
             ]
             rows.append(
@@ -92,8 +95,13 @@ class Words:
         return template.render(assignment=self.course.name, rows=rows, address=address)
 
     def give(self, name: str, student: str, clicked: Sequence[int], comment: str, other: float) -> float:
-        """Write the grade of an answer: the points that were clicked, and `other`; return it. Raises LookupError."""
+        """Write the grade of an answer: the points that were clicked, and `other`; return it.
+
+        Raises LookupError for a question, a student or a point that is not there, and ValueError for what is no number.
+        """
         question = self.questions[name]
+        if not math.isfinite(other) or any(i < 0 for i in clicked):
+            raise ValueError("not a number of points, or of a point")
         score = sum(question.scheme[i].points for i in clicked) + other
         score = min(max(score, 0.0), question.max_points)
         with self._lock, self.course.gradebook() as gradebook:
@@ -183,10 +191,14 @@ def _handler(found: Words, secret: str) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def _source(course: Course) -> Path:
+    """Return the folder of the solved notebooks."""
+    return Path(course.coursedir.format_path(course.coursedir.source_directory, ".", course.name))
+
+
 def _questions(course: Course) -> list[Question]:
     """Return the questions in words of the solved notebooks, with their mark schemes."""
-    source = Path(course.coursedir.format_path(course.coursedir.source_directory, ".", course.name))
-    found = []
+    source, found = _source(course), []
     for notebook in release_notebooks(course.coursedir, course.name):
         if not (path := source / f"{notebook}.ipynb").exists():
             continue

@@ -33,17 +33,12 @@ _LETTERS = "color cursor font-family font-size font-style font-weight text-align
 _BOXES = "background-color border border-collapse border-radius height margin max-width padding vertical-align width"
 _STYLES = f"{_LETTERS} {_BOXES}".split(" ")
 _WHOLE = re.compile(r"<(script|style)\b.*?</\1\s*>", flags=re.DOTALL | re.IGNORECASE)  # their content, too, goes
-_SAFE = {
-    "text/plain",
-    "text/latex",
-    "text/markdown",
-    "image/png",
-    "image/jpeg",
-}  # the first is escaped, the second drawn, the third cleaned
+# Plain text is escaped, LaTeX drawn, markdown cleaned, pictures are left.
+_SAFE = {"text/plain", "text/latex", "text/markdown", "image/png", "image/jpeg"}
 # Whatever gets past the cleaning: a browser runs nothing on this page, and fetches nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _SCRIPT = re.compile(r"<script\b.*?</script\s*>", flags=re.DOTALL | re.IGNORECASE)
-_LATEX = re.compile(r"\$\$(?P<block>.+?)\$\$|\$(?P<inline>.+?)\$", flags=re.DOTALL)
+LATEX = re.compile(r"\$\$(?P<block>.+?)\$\$|\$(?P<inline>.+?)\$", flags=re.DOTALL)
 _LONGEST_FORMULA = 2000  # characters
 _MACROS = re.compile(r"\\(?:re|provide)?newcommand|\\g?def\b|\\let\b")  # some would grow without end
 _DRAWN = "math mfrac mi mn mo mover mpadded mphantom mroot mrow mspace msqrt mstyle msub msubsup msup mtable mtd mtext"
@@ -66,13 +61,12 @@ class FeedbackExporter(HTMLExporter):
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """Return markdown as HTML, cleaned."""
-        renderer = _Renderer(
-            escape=False,
+        return as_page_text(
+            source,
             attachments=context.get("cell", {}).get("attachments", {}),
             anchor_link_text=self.anchor_link_text,
             exclude_anchor_links=self.exclude_anchor_links,
         )
-        return renderer.with_formulas(clean(MarkdownWithMath(renderer=renderer).render(source)))
 
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> Any:
         """Export a notebook; its raw cells and outputs are cleaned before."""
@@ -88,9 +82,9 @@ class FeedbackExporter(HTMLExporter):
         return _SCRIPT.sub("", head).replace("<head>", policy, 1) + end + body, resources
 
 
-def as_page_text(source: str) -> str:
-    """Return what a student wrote in markdown as HTML that is safe to show, with formulas."""
-    renderer = _Renderer(escape=False)
+def as_page_text(source: str, **options: Any) -> str:
+    """Return what a student wrote in markdown as HTML that is safe to show, with formulas; options of nbconvert's."""
+    renderer = _Renderer(escape=False, **options)
     return renderer.with_formulas(clean(MarkdownWithMath(renderer=renderer).render(source)))
 
 
@@ -182,7 +176,7 @@ def _clean_data(data: NotebookNode) -> NotebookNode:
 def _parts(latex: str) -> Iterator[str]:
     """Yield the formulas of a text as MathML, and what is between them as text."""
     end = 0
-    for found in _LATEX.finditer(latex):
+    for found in LATEX.finditer(latex):
         yield html.escape(latex[end : found.start()])
         yield formula(found["block"] or found["inline"], block=found["block"] is not None)
         end = found.end()

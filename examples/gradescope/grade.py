@@ -35,11 +35,11 @@ def main(root: Path) -> int:
                 found.append(name)
         command = ["autograder", "grade", assignment, "--jobs", "1"]
         done = subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
+        print(done.stdout, done.stderr, sep="\n")  # Gradescope shows this to instructors only
         graded = course / "grades" / assignment / "gradescope" / STUDENT / "results.json"
         if done.returncode == 0 and graded.exists():
             content = json.loads(graded.read_text())
         else:
-            print(done.stdout, done.stderr, sep="\n")  # Gradescope keeps this for instructors
             content = {"score": 0, "output": "The grader failed; this is not your fault. Your instructor can see why."}
         if missing := sorted(released - set(found)):
             content["output"] = f"Not handed in: {', '.join(missing)}. " + content.get("output", "")
