@@ -70,16 +70,17 @@ less than the others). A score is wrong if it is not what the class is made to e
 graded cell of a notebook, because nothing after it is graded; one row has it execute everything, as the others do.
 {otter}
 
-Classes of several sizes are graded by `--rounds 0 --growth 10 100 500`, perhaps at another time. Their memory is the
-largest value seen in samples every {pause} seconds: of the process that was started, and of all that work for it,
-including students' kernels, with shared pages counted once. Sampling takes some of their time.
+{machine}.{sizes}
 
-{machine}.
-
-![Bars: seconds per submission by grader; lines: time and memory over the size of a class](grading.png)
+![Seconds per submission by grader; where classes of several sizes were graded, also time and memory](grading.png)
 
 {tables}
 """
+SIZES = f"""
+
+Classes of several sizes were graded by `--rounds 0 --growth ...`, perhaps at another time. Their memory is the
+largest value seen in samples every {PAUSE} seconds: of the process that was started, and of all that work for it,
+including students' kernels, with shared pages counted once. Sampling takes some of their time."""
 OTTER = {
     True: "otter-grader's tests have no partial credit here: its points are those of the wholly right exercises.",
     False: "otter-grader was not installed.",
@@ -433,7 +434,11 @@ def main() -> int:
         write_whole(DOCS, (json.dumps(kept, indent=1) + "\n").encode())
         if kept["rows"]:
             page = PAGE.format(
-                how=kept["how"], pause=PAUSE, machine=kept["machine"], otter=OTTER["otter" in kept["rows"]], tables=text
+                how=kept["how"],
+                sizes=SIZES if kept["growth"] else "",
+                machine=kept["machine"],
+                otter=OTTER["otter" in kept["rows"]],
+                tables=text,
             )
             write_whole(DOCS.with_suffix(".md"), page.encode())
             figure(kept["rows"], kept["growth"], DOCS.with_suffix(".png"))
