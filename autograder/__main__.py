@@ -15,6 +15,7 @@ from pathlib import Path
 from autograder import ahead
 from autograder.configuration import ConfigurationError, read_configuration
 from autograder.confinement.layers import Confinement
+from autograder.imports import uncollected
 
 GRADING = ("grade", "watch")
 RUNS = {  # command -> module of autograder.classroom, and function of the options and the configuration
@@ -96,10 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
             configuration = read_configuration(Path.cwd())
             if configuration and options.command in GRADING and not options.scheduler:
                 ahead.start(Path.cwd(), configuration.config, options)
-            from autograder.classroom.command import reported
-
             module, function = RUNS[options.command]
-            run = getattr(importlib.import_module(f"autograder.classroom.{module}"), function)
+            with uncollected():
+                from autograder.classroom.command import reported
+
+                run = getattr(importlib.import_module(f"autograder.classroom.{module}"), function)
             return reported(lambda: run(options, configuration))
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)

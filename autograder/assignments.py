@@ -129,10 +129,9 @@ def _exercise(path: Path) -> Exercise | None:
     if DECLARATION not in text:
         return None
     try:
-        statements = ast.parse(text).body
+        declared = _declared(text)
     except SyntaxError as error:
         raise AssignmentError(f"{path} has a syntax error in line {error.lineno}: {error.msg}") from None
-    declared = [node.value for node in statements if isinstance(node, ast.Assign) and _declares(node)]
     if not declared:
         return None
     allowed = {field.name: field.type for field in dataclasses.fields(Exercise)[2:]}
@@ -145,6 +144,12 @@ def _exercise(path: Path) -> Exercise | None:
     if not right:
         raise AssignmentError(f"{path} must say how its answer is called: {wanted}")
     return Exercise(path.stem, path, **options)
+
+
+@functools.lru_cache(128)
+def _declared(text: str) -> list[ast.expr]:
+    """Return what a check file's declarations say; parsing takes longer than many a check."""
+    return [node.value for node in ast.parse(text).body if isinstance(node, ast.Assign) and _declares(node)]
 
 
 def _declares(node: ast.Assign) -> bool:

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     import torch
 
 # Only what the checks need: an instructor's plugins, or a student's, must not take part in grading, and two of pytest's
-# own plugins run the garbage collector ten times per run, which takes longer than the checks.
+# own plugins run the garbage collector ten times per run, which takes longer than the checks. The last ones have
+# nothing to do here; making them takes a quarter of a run.
 _WITHOUT = (
     *("cacheprovider", "terminal", "logging", "doctest", "unittest", "faulthandler", "junitxml", "pastebin"),
     *("unraisableexception", "threadexception"),
+    *("setuponly", "setupplan", "stepwise", "legacypath", "debugging"),
 )
 
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import importlib
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from autograder.classroom.gathering import gather, grade_digest, work_of_release
 from autograder.classroom.recording import preview, record, unchanged
 from autograder.classroom.results import Graded, Submission
 from autograder.confinement.layers import ConfinementError
+from autograder.imports import uncollected
 from autograder.notebooks.repair import put_aside, refuse_too_many
 from autograder.notebooks.work import Executed, Work, execute
 
@@ -68,9 +70,11 @@ def grade_class(
             yield Graded(write(course, student, "", error), fresh=True)
             continue
         if executor is None:
-            for module in course.assignment.imports:  # meanwhile the process that kernels are forked from does so, too
-                with suppress(ImportError):
-                    importlib.import_module(module)
+            if missing := [module for module in course.assignment.imports if module not in sys.modules]:
+                with uncollected():  # meanwhile the process that kernels are forked from does so, too
+                    for module in missing:
+                        with suppress(ImportError):
+                            importlib.import_module(module)
             yield recorded(student, digest, _execute_here(work))
             continue
         waiting[executor.submit(execute, work)] = student, digest

@@ -5,7 +5,6 @@ becomes a kernel, with random numbers, temporary folders and signals of its own.
 """
 
 import contextlib
-import gc
 import importlib
 import json
 import os
@@ -23,7 +22,7 @@ from types import FrameType
 from typing import Any
 
 from autograder.confinement.child import Plan, enter
-from autograder.imports import without_address_grammar
+from autograder.imports import uncollected, without_address_grammar
 
 _MOST = 1 << 20  # bytes of one request
 # What a kernel imports at its start: ipykernel imports these only when an instance is made.
@@ -120,10 +119,10 @@ class Warm:
 
 def serve(modules: Sequence[str]) -> None:
     """Import these modules, then fork a kernel for each request from standard input until it closes."""
-    with without_address_grammar():
+    # Its pages stay shared: a collection in a kernel would touch, and so copy, those that it visits.
+    with without_address_grammar(), uncollected():
         for module in (*_KERNEL, *modules):
             importlib.import_module(module)
-    gc.freeze()  # else a collection in a kernel would touch, and so copy, every page that it shares with the others
     line = socket.socket(fileno=os.dup(0))
     wake, woken = os.pipe()
     os.set_blocking(woken, False)

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
@@ -83,21 +82,19 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         nb, resources = super().preprocess(nb, resources, km)
         return nb, resources
 
-    async def async_start_new_kernel_client(self) -> Any:
+    def start_new_kernel_client(self) -> Any:
         """Connect to the kernel, make sure that it is a confined one, and prepare it for requests."""
         provisioner = self.km.provisioner
         if not isinstance(provisioner, ConfinedProvisioner):
             raise RuntimeError(f"the kernel was started by {type(provisioner).__name__}, not confined")
         try:
-            client = await super().async_start_new_kernel_client()
+            client = super().start_new_kernel_client()
         except RuntimeError as error:
             raise RuntimeError(f"{error}; its last words: {provisioner.last_words or 'none'}") from error
         self.log.info(provisioner.confinement.summary())
         self._conversation = Conversation(client, self.km)
-        await self._conversation.prepare(self._values, self.startup_timeout)
+        self._conversation.prepare(self._values, self.startup_timeout)
         return client
-
-    start_new_kernel_client = run_sync(async_start_new_kernel_client)
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
         """Take in what a kernel published, if it can be written to a file of a sensible size."""

@@ -1,12 +1,10 @@
 """Asking a student's kernel, and what to do where it is late, dead, or does not stop when it is interrupted."""
 
 from contextlib import suppress
-from queue import Empty
 from time import monotonic
 from typing import Any
 
 import zmq
-import zmq.asyncio
 from jupyter_core.utils import run_sync
 
 from autograder.checking.answers import AnswerError
@@ -26,13 +24,13 @@ class Conversation:
         self._client, self._manager = client, manager
         self.ended: AnswerError | None = None
 
-    async def prepare(self, values: str, seconds: float) -> None:
+    def prepare(self, values: str, seconds: float) -> None:
         """Import what answers requests, with the assignment's own values, before any line of the student's runs.
 
         Raises RuntimeError if the kernel cannot.
         """
         call = f'__import__("{_HAND}", fromlist=["prepare"]).prepare({values!r})'
-        found = await self._evaluate(call, seconds)
+        found = self._evaluate(call, seconds)
         if found["status"] != "ok":
             raise RuntimeError(f"a kernel cannot import {_HAND}: {found.get('ename')}: {found.get('evalue')}")
 
@@ -42,7 +40,7 @@ class Conversation:
             raise self.ended
         call = f'__import__("{_HAND}", fromlist=["serve"]).serve({protocol.to_json(request)!r})'
         try:
-            return protocol.reply_from(run_sync(self._evaluate)(call, seconds)["data"][MIME])
+            return protocol.reply_from(self._evaluate(call, seconds)["data"][MIME])
         except AnswerError:
             raise
         except TimeoutError:
@@ -54,9 +52,9 @@ class Conversation:
     def rouse(self) -> None:
         """See whether a kernel whose cell ran out of time answers again; if not, interrupt it and finally end it."""
         with suppress(AnswerError, TimeoutError):
-            run_sync(self._evaluate)("1", _AFTER_INTERRUPT)
+            self._evaluate("1", _AFTER_INTERRUPT)
 
-    async def _evaluate(self, expression: str, seconds: float) -> Any:
+    def _evaluate(self, expression: str, seconds: float) -> Any:
         """Evaluate an expression in the kernel and return what it sent.
 
         If it is late, interrupt it and raise TimeoutError; if that does not help, end the kernel and raise AnswerError.
@@ -65,16 +63,19 @@ class Conversation:
         expressions = {"reply": expression}
         asked = client.execute("", silent=True, store_history=False, user_expressions=expressions, allow_stdin=False)
         left, before, late = seconds, monotonic(), False
-        poller = zmq.asyncio.Poller()
-        for channel in client.shell_channel, client.iopub_channel:
-            poller.register(channel.socket, zmq.POLLIN)
+        # The sockets themselves: a turn of an event loop for each message would take longer than most calls.
+        shell: zmq.Socket[bytes] = zmq.Socket.shadow(client.shell_channel.socket.underlying)
+        iopub: zmq.Socket[bytes] = zmq.Socket.shadow(client.iopub_channel.socket.underlying)
+        poller = zmq.Poller()
+        poller.register(shell, zmq.POLLIN)
+        poller.register(iopub, zmq.POLLIN)
         while True:
-            with suppress(Empty, ValueError, TypeError, KeyError):  # not a valid message
-                ready = dict(await poller.poll(200))
-                if client.iopub_channel.socket in ready:  # output during a call belongs to no cell
-                    await client.iopub_channel.get_msg(timeout=0)
-                if client.shell_channel.socket in ready:
-                    message = await client.shell_channel.get_msg(timeout=0)
+            ready = dict(poller.poll(200))
+            if iopub in ready:  # output during a call belongs to no cell
+                iopub.recv_multipart(zmq.NOBLOCK)
+            if shell in ready:
+                with suppress(ValueError, TypeError, KeyError):  # not a valid message
+                    _, message = client.session.recv(shell)
                     if message["parent_header"].get("msg_id") == asked:
                         if late:
                             raise TimeoutError
@@ -83,12 +84,12 @@ class Conversation:
             left, before = left - min(now - before, LONGEST_TURN), now
             if left < 0:
                 if late:
-                    await manager.shutdown_kernel(now=True)
+                    run_sync(manager.shutdown_kernel)(now=True)
                     self.ended = AnswerError("timeout", "A call did not end, not even when it was interrupted.")
                     raise self.ended
                 late, left = True, _AFTER_INTERRUPT
-                await manager.interrupt_kernel()
-            elif not await manager.is_alive():
+                run_sync(manager.interrupt_kernel)()
+            elif not ready and not run_sync(manager.is_alive)():
                 self.ended = AnswerError("died", why_it_died(manager))
                 raise self.ended
 
