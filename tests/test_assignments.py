@@ -15,8 +15,9 @@ from nbgrader.api import Gradebook
 from autograder import check
 from autograder.assignments import Assignment, AssignmentError, assignments_in, find_exercise, known_assignments
 from autograder.checking.running import points_of
+from tests import commands
 from tests.conftest import ASSIGNMENT, CELLS, EXERCISES, ROOT
-from tests.test_course import BIN, nbgrader, output_of
+from tests.test_course import nbgrader, output_of
 
 NUMPY = ROOT / "examples" / "numpy_course"
 CHECK = '''"""Checks."""
@@ -206,8 +207,7 @@ def allow_stock(course, stock=True):
 
 
 def autograder(course, *arguments):
-    command = [sys.executable, "-m", "autograder", *arguments]
-    return subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
+    return commands.run(course, "autograder", *arguments)
 
 
 def earned(course, assignment, student):
@@ -238,8 +238,7 @@ def test_validation_lets_a_cell_fail_that_nobody_checks_and_does_not_run_it(nump
     notebook = "solutions/smoothing/1_smoothing.ipynb"
 
     def validate():
-        command = [BIN / "nbgrader", "validate", notebook]
-        return subprocess.run(command, cwd=numpy_course, capture_output=True, text=True, check=True).stdout
+        return commands.run(numpy_course, "nbgrader", "validate", notebook).stdout
 
     said = validate()
     assert "VALIDATION FAILED ON 1 CELL(S)" in said

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import functools
 import json
 import shutil
 import signal
@@ -24,6 +25,7 @@ from autograder.classroom.course import Course, CourseError
 from autograder.classroom.scheduling import grade
 from examples.make_class import CLASS, EXPECTED
 from lab_utils import load_definition
+from tests import commands
 from tests.conftest import ALL_CELLS, ALL_EXERCISES, CELLS, EXTENSION, ROOT, SOLUTIONS
 
 BIN = Path(sys.executable).parent
@@ -34,7 +36,7 @@ ALL_NOTEBOOKS = sorted(str(path.relative_to(ROOT / "solutions")) for path in (RO
 
 
 def nbgrader(course, *arguments, status=0):
-    result = subprocess.run([BIN / "nbgrader", *arguments], cwd=course, capture_output=True, text=True, check=False)
+    result = commands.run(course, "nbgrader", *arguments)
     assert result.returncode == status, result.stderr[-3000:]
     return result.stderr
 
@@ -144,7 +146,7 @@ def test_a_notebook_opens_with_objectives_and_asks_for_two_predictions_that_are_
 
 def test_the_core_is_short():
     notebook = cells(RELEASES / "multiview_vae" / "3_multiview_vae.ipynb")
-    assert len(notebook) < 30
+    assert len(notebook) <= 30
     assert sum(len(cell.source.split()) for cell in notebook if cell.cell_type == "markdown") < 1300
 
 
@@ -166,7 +168,8 @@ def test_the_class_earns_what_is_expected(graded):
 def served(graded):
     """Yield the address of the page on which questions in words are graded, and the process that serves it."""
     command = [sys.executable, "-m", "autograder", "words", "multiview_vae"]
-    with subprocess.Popen(command, cwd=graded, stderr=subprocess.PIPE, text=True) as process:
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # who runs the tests may ignore Ctrl-C
+    with subprocess.Popen(command, cwd=graded, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         yield process.stderr.readline().strip(), process
         process.terminate()
 
@@ -382,7 +385,7 @@ def test_the_extension_is_released_graded_and_fed_back_like_the_core(course):
 
 def test_the_solutions_validate(course):
     paths = [course / "solutions" / name for name in ALL_NOTEBOOKS]
-    log = subprocess.run([BIN / "nbgrader", "validate", *paths], cwd=course, capture_output=True, text=True, check=True)
+    log = commands.run(course, "nbgrader", "validate", *paths)
     assert log.stdout.count("Success! Your notebook passes all the tests.") == len(paths), log.stdout
 
 
@@ -397,8 +400,7 @@ def test_the_solutions_validate(course):
     ],
 )
 def test_mistyped_arguments_are_named(course, arguments, message):
-    command = [sys.executable, "-m", "autograder", *arguments]
-    result = subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
+    result = commands.run(course, "autograder", *arguments)
     assert result.returncode == 2
     assert message in result.stderr
 
