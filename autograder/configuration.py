@@ -129,7 +129,7 @@ def configure(c: Any) -> None:
     c.GenerateAssignment.exporter_class = "autograder.notebooks.exporters.SourceExporter"
     # Whatever a student handed in is read with care and repaired; then it is executed in a confined kernel, and its
     # graded cells are judged from nbgrader's own process.
-    c.Autograde.exporter_class = "autograder.notebooks.exporters.SubmissionExporter"
+    c.Autograde.exporter_class = "autograder.classroom.stock.RecordingExporter"
     c.Autograde.autograde_preprocessors = [
         "autograder.notebooks.execute.ExecuteOutside",
         "nbgrader.preprocessors.IgnorePattern",

@@ -52,6 +52,7 @@ from autograder.files import write_whole
 from autograder.notebooks.feedback import FeedbackExporter
 from autograder.remote.conversation import Conversation
 from examples.make_class import AVERAGED, ENDLESS, PRODUCT, TEXTBOOK, find, solved
+from tests import commands
 from tests.conftest import CELLS as GRADED
 from tests.conftest import MOST, ROOT
 from tests.test_course import BIN, free_port, make_course, nbgrader
@@ -105,8 +106,7 @@ def wait_until(true, seconds=60):
 
 
 def run(course, *options):
-    command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", *options]
-    return subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
+    return commands.run(course, "autograder", "grade", "multiview_vae", *options)
 
 
 def expect_all(course, url=None):
@@ -647,7 +647,8 @@ def test_a_terminal_of_few_characters_and_a_folder_of_another_user(course, monke
     find({NAME: book}, "product_of_experts_answer").source = "def product_of_experts(*e):\n    raise ValueError('λ²')\n"
     path.write_text(nbformat.writes(book))
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    result = run(course, "--student", "g_right")
+    command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", "--student", "g_right"]
+    result = subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "ValueError: \\u03bb" in result.stdout
     monkeypatch.chdir(course)
@@ -740,14 +741,33 @@ def test_messages_that_cannot_be_written_cost_nobody_an_exercise(course):
         assert "Left out: application/json, more than 4 MiB" in written
 
 
-def test_stock_nbgrader_gives_the_same_scores(course):
-    assert run(course, "--jobs", "2").returncode == 0
-    kept = {path: path.read_text() for path in (course / "grades" / "multiview_vae").glob("*.json")}
+def test_stock_nbgrader_gives_the_same_scores_and_the_same_class_page(course):
+    published = course / "grades" / "multiview_vae"
+
+    def shown():
+        page = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d \w+", "today", (published / "index.html").read_text())
+        return [*page.splitlines(), *(published / "grades.csv").read_text().splitlines()]
+
+    def earned():
+        found = (from_json(path.read_bytes()) for path in sorted(published.glob("*.json")))
+        return {
+            one.student: [[(check.name, check.status, check.points) for check in o.checks] or o for o in one.outcomes]
+            for one in found
+        }
+
+    assert run(course, "--jobs", "2", "--seed", "7").returncode == 0
+    before, table = earned(), shown()
     (course / "gradebook.db").unlink()
+    shutil.rmtree(published)
     nbgrader(course, "generate_assignment", "multiview_vae", "--force")
-    nbgrader(course, "autograde", "multiview_vae", "--force")
-    assert kept == {path: path.read_text() for path in kept}
+    nbgrader(course, "autograde", "multiview_vae", "--force", "--ExecuteOutside.seed=7")
+    assert earned() == before
+    assert shown() == table
     expect_all(course)
+    # One notebook of one student: the others stay as they are.
+    nbgrader(course, "autograde", "multiview_vae", "--force", "--student", "a_right", "--notebook", NAME)
+    assert earned() == before
+    assert f"{len(POINTS)} of them unchanged" in run(course).stdout
 
 
 def test_a_file_that_cannot_be_read_costs_nobody_else(course, monkeypatch):
@@ -869,7 +889,7 @@ def threads_of_pytorch():
     return torch.get_num_threads()
 
 
-@pytest.mark.parametrize(("given", "threads"), [(None, str(max(1, cores() // 2))), ("3", "3")])
+@pytest.mark.parametrize(("given", "threads"), [(None, str(max(1, cores() // 2))), (str(cores()), str(cores()))])
 def test_each_job_has_its_share_of_the_processors(monkeypatch, given, threads):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if given:

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from autograder.classroom.course import Course
 from autograder.classroom.results import Outcome, Submission, from_json, to_json
 from autograder.files import write_whole
 from autograder.notebooks.execute import ExecuteOutside
-from autograder.notebooks.exporters import forget
+from autograder.notebooks.exporters import SubmissionExporter, forget
 from autograder.notebooks.release import GradedCell
 from autograder.notebooks.work import Executed
 
@@ -58,19 +58,39 @@ def record(course: Course, student: str, digest: str, executed: Executed | Excep
     `digest` is kept with it unless grading failed: then the next run grades again. Where points differ from those of an
     earlier run, the change is added to the record of changes.
     """
-    path, before = stored(course, student), earlier(course, student)
-    path.unlink(missing_ok=True)
+    before = earlier(course, student)
+    stored(course, student).unlink(missing_ok=True)
     result = _autograde(course, student, executed)
     if not result["success"]:
         forget(course.coursedir, course.name, student)
     reports = executed.reports if isinstance(executed, Executed) and result["success"] else {}
     problem = f"nbgrader stopped at this submission: {cause_of(result)}" if not reports else ""
-    points = {cell.name: _score(course, cell, student) for cell in course.cells}
-    submission = Submission(
-        student,
-        digest if result["success"] or not _notebooks(course, student) else "",
-        tuple(_outcome(course, cell, student, points[cell.name], reports, problem) for cell in course.cells),
-    )
+    digest = digest if result["success"] or not _notebooks(course, student) else ""
+    return remember(course, student, before, reports, problem, digest)
+
+
+def remember(
+    course: Course,
+    student: str,
+    before: Submission | None,
+    reports: Mapping[str, Report],
+    problem: str,
+    digest: str = "",
+    left: Collection[str] = (),
+) -> Submission:
+    """Keep what the gradebook has of a student now, with the reports of the checks; `problem` says why there are none.
+
+    `before` is what `earlier` gave; the exercises `left` out of this grading stay as they are there. Without a digest,
+    the next run grades again.
+    """
+    old = before.outcomes if before else ()
+    outcomes = {outcome.exercise: outcome for outcome in old if outcome.exercise in left}
+    for cell in course.cells:
+        if cell.name not in outcomes:
+            points = _score(course, cell, student)
+            outcomes[cell.name] = _outcome(course, cell, student, points, reports, problem)
+    submission = Submission(student, digest, tuple(outcomes[cell.name] for cell in course.cells))
+    path = stored(course, student)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, to_json(submission))
     keep(course, before, submission)
@@ -138,6 +158,7 @@ def remembered(course: Course, student: str) -> Submission | None:
 def _autograde(course: Course, student: str, executed: Executed | Exception) -> dict[str, Any]:
     """Run nbgrader's autograde on one student, with the executed notebooks."""
     converter = Autograde(coursedir=course.coursedir, config=Config(course.config))
+    converter.exporter_class = SubmissionExporter  # what it earned is remembered here, with its digest
     converter.autograde_preprocessors = [
         Replay(executed) if _executes(step) else step for step in converter.autograde_preprocessors
     ]

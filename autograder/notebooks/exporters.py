@@ -116,7 +116,11 @@ class SubmissionExporter(_CarefulExporter):
 
         def begin_knowing(assignment: str, student: str) -> Any:
             by_hand[student] = settled(coursedir, assignment, student)  # before the graded notebooks are removed
-            return begin(assignment, student)
+            self._begin(assignment, student)
+            wanted = begin(assignment, student)
+            if not wanted:
+                self._end(assignment, student, None)
+            return wanted
 
         def convert_and_settle(path: str) -> None:
             convert(path)
@@ -124,6 +128,8 @@ class SubmissionExporter(_CarefulExporter):
             settle(
                 coursedir, assignment, student, [old for old in by_hand.get(student, []) if old.notebook == notebook]
             )
+            if path == self._converter.notebooks[-1]:
+                self._end(assignment, student, "")
 
         def copy_few(assignment: str, student: str) -> None:
             refuse_too_many(Path(coursedir.format_path(coursedir.submitted_directory, student, assignment)))
@@ -132,6 +138,12 @@ class SubmissionExporter(_CarefulExporter):
         self._converter.init_assignment = self._forgetting(copy_few, 1)
         self._converter.convert_single_notebook = self._forgetting(convert_and_settle, 0)
         self._converter.init_destination = begin_knowing
+
+    def _begin(self, assignment: str, student: str) -> None:
+        """Hear that a student's turn has come."""
+
+    def _end(self, assignment: str, student: str, problem: str | None) -> None:
+        """Hear that it is over: "" for a student who was graded, else why not; None if there was nothing to do."""
 
     def _forgetting(self, step: Callable[..., Any], place: int) -> Callable[..., Any]:
         """Return a step of nbgrader's that forgets the scores of an earlier run if it fails.
@@ -142,10 +154,11 @@ class SubmissionExporter(_CarefulExporter):
         def run(*arguments: str) -> Any:
             try:
                 return step(*arguments)
-            except Exception:
-                named = Path(arguments[place])
+            except Exception as error:
+                named, assignment = Path(arguments[place]), self._converter.coursedir.assignment_id
                 student = named.parent.parent.name if named.suffix == ".ipynb" else arguments[place]
-                forget(self._converter.coursedir, self._converter.coursedir.assignment_id, student)
+                forget(self._converter.coursedir, assignment, student)
+                self._end(assignment, student, f"nbgrader stopped at this submission: {error}")
                 raise
 
         return run
