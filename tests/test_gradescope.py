@@ -1,9 +1,10 @@
-"""Gradescope's zip, run as Gradescope runs it: in a folder of its own, for one submission."""
+"""Gradescope's zip, run as Gradescope and GitHub run it: in a folder of its own, for one submission."""
 
 import json
 import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -49,6 +50,33 @@ def test_one_submission_earns_what_it_earns_here(container):
     assert result["output"].startswith("Not handed in: 3_multiview_vae.ipynb.")
     lost = [test["name"] for test in result["tests"] if test["score"] < test["max_score"]]
     assert [name.partition(":")[0] for name in lost] == ["product_of_experts", "vae_loss"]
+
+
+def test_a_push_to_github_shows_points_and_messages_and_no_command_of_the_students(container, tmp_path):
+    (workflow,) = (ROOT / "examples" / "github").glob("*.yml")
+    install, grade = map(textwrap.dedent, workflow.read_text().split("        run: |\n")[1:])
+    assert '"$RUNNER_TEMP/source"' in install
+    (tmp_path / "source").symlink_to(container / "source")
+    submission = solved()
+    raising = 'raise ValueError("</details>\\n::error::|<b>")'
+    fill(submission, product_of_experts_answer=f"def product_of_experts(*experts):\n    {raising}\n")
+    write({name: submission[name] for name in ("2_product_of_experts",)}, tmp_path / "repository" / "multiview_vae")
+    environment = {
+        **{"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "HOME": str(tmp_path), "RUNNER_TEMP": str(tmp_path)},
+        **{"GITHUB_WORKSPACE": str(tmp_path / "repository"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")},
+    }
+    done = subprocess.run(["bash", "-e", "-c", grade], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr  # points were lost
+    commands = [line for line in done.stdout.splitlines() if line.lstrip().startswith("::")]
+    assert [line.partition("::")[2] for line in commands] == [
+        f"notice title=Autograding complete::Points 0/{MOST:g}",
+        f'notice title=Autograding report::{{"totalPoints": 0.0, "maxPoints": {MOST}}}',
+    ]
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.startswith(
+        f"## 0 of {MOST:g} points by checks\n\nNot handed in: 1_paired_dataset.ipynb, 3_multiview"
+    )
+    assert "product_of_experts raised ValueError: &lt;/details&gt;<br>::error::|&lt;b&gt;" in summary
 
 
 def test_a_grader_that_fails_says_so_and_gives_no_points(container):

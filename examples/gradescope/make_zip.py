@@ -1,7 +1,8 @@
 """Write the autograder.zip of an assignment, for Gradescope: `python examples/gradescope/make_zip.py [ASSIGNMENT]`.
 
 Run it in the folder of the course. The zip has the release, an empty gradebook, this package as a wheel with its
-checks, and the scripts beside this file. It has no solutions; the checks are in it, so it is for Gradescope only.
+checks, the scripts beside this file, and the one that shows the results on GitHub. It has no solutions. The course's
+own checks are in it: who may not read them may not have it.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("setup.sh", "run_autograder", "grade.py")
+SCRIPTS = (*(HERE / name for name in ("setup.sh", "run_autograder", "grade.py")), HERE.parent / "github" / "summary.py")
 
 
 def main() -> int:
@@ -34,26 +35,16 @@ def main() -> int:
         run = [sys.executable, "-m", "nbgrader", "generate_assignment", options.assignment, "--log-level=WARN"]
         subprocess.run(run, cwd=course, check=True)
         shutil.rmtree(course / "solutions")
-        wheel = [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--wheel-dir",
-            name,
-            str(HERE.parents[1]),
-        ]
-        subprocess.run(wheel, check=True)
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", name, str(HERE.parents[1])]
+        subprocess.run(pip, check=True)
         for script in SCRIPTS:
-            shutil.copy(HERE / script, folder)
+            shutil.copy(script, folder)
         options.to.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(options.to, "w", zipfile.ZIP_DEFLATED) as file:
             for path in sorted(folder.rglob("*")):
                 if path.is_file() and not path.name.startswith(".nbgrader"):
                     file.write(path, str(path.relative_to(folder)))
-    print(f"{options.to}: upload it under Configure Autograder, in Gradescope")
+    print(f"{options.to}: upload it under Configure Autograder, in Gradescope, or see examples/github")
     return 0
 
 
