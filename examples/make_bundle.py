@@ -25,14 +25,14 @@ and once a network for the installation: PyTorch takes several gigabytes. Nothin
     .venv/bin/jupyter lab
 
 In VS Code, open this folder, open a notebook, click *Select Kernel* at its upper right, then *Python Environments*, and
-choose `.venv`.
+choose `.venv`. With another environment, the first cell of each notebook installs the lab there.
 
 ## Google Colab
 
 1. On https://colab.research.google.com click *File*, *Upload notebook*, and choose a notebook.
 2. Click the folder at the left edge, then the upload symbol, and upload `{wheel}`.
-3. Click *+ Code* above the first cell, write `%pip install -q {wheel}`, and run it. If Colab asks you to restart the
-   session, do.
+3. Run the first cell, which installs that file where the lab is missing. It takes a minute or two. If Colab asks you to
+   restart the session, do, and go on.
 4. Notebooks 2 and 3, and those of `cross_view`, read what you wrote in earlier ones. Make the folders in which they
    look for them: `multiview_vae` and `cross_view`, beside each other, with your notebooks in them.
 5. Colab forgets its files when you leave: click *File*, *Download*, *Download .ipynb* each time, and hand in that file.

@@ -4,7 +4,9 @@ import subprocess
 import sys
 import zipfile
 
+import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from tests.conftest import ROOT
 
@@ -40,3 +42,33 @@ def test_a_check_runs_from_the_wheel_alone(bundle, tmp_path):
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "15.0\n", done.stderr
+
+
+def install_cell(notebook):
+    (cell,) = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.id == "install"]
+    return cell.source
+
+
+@pytest.mark.parametrize("name", ["multiview_vae/1_paired_dataset.ipynb", "cross_view/3_agreement.ipynb"])
+def test_the_first_cell_installs_the_wheel_only_where_the_lab_is_missing(bundle, name, monkeypatch):
+    (wheel,) = bundle.glob("*.whl")
+    shell, asked = InteractiveShell(), []
+    shell.register_magic_function(asked.append, magic_name="pip")
+    monkeypatch.chdir((bundle / name).parent)
+
+    def run():
+        return shell.run_cell(install_cell(bundle / name))
+
+    assert run().success
+    assert asked == []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert run().success
+    assert asked == [f"install --quiet ../{wheel.name}"]
+    monkeypatch.chdir(bundle.parent)
+    with pytest.raises(FileNotFoundError, match="beside this notebook, and run this cell again"):
+        run().raise_error()
+
+
+def test_every_notebook_has_that_cell_before_any_import(bundle):
+    sources = {install_cell(path): nbformat.read(path, as_version=4).cells[1].id for path in bundle.glob("*/*.ipynb")}
+    assert list(sources.values()) == ["install"]  # and all are the same
