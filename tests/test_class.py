@@ -768,6 +768,12 @@ def test_stock_nbgrader_gives_the_same_scores_and_the_same_class_page(course):
     nbgrader(course, "autograde", "multiview_vae", "--force", "--student", "a_right", "--notebook", NAME)
     assert earned() == before
     assert f"{len(POINTS)} of them unchanged" in run(course).stdout
+    # A page that cannot be written costs no grade.
+    (published / "index.html").unlink()
+    (published / "index.html").mkdir()
+    said = nbgrader(course, "autograde", "multiview_vae", "--force", "--student", "a_right")
+    assert "the page of the class was not written: IsADirectoryError" in said
+    expect_all(course)
 
 
 def test_a_file_that_cannot_be_read_costs_nobody_else(course, monkeypatch):

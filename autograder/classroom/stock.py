@@ -6,7 +6,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from autograder.checking.report import Report
-from autograder.classroom.course import Course
+from autograder.classroom.course import Course, CourseError
 from autograder.classroom.gathering import grade_digest
 from autograder.classroom.publishing import publish
 from autograder.classroom.recording import earlier, remember
@@ -24,7 +24,11 @@ class RecordingExporter(SubmissionExporter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         coursedir = self._converter.coursedir
-        self._course = Course(Path(coursedir.root), coursedir.assignment_id)
+        self._course: Course | None = None
+        try:
+            self._course = Course(Path(coursedir.root), coursedir.assignment_id)
+        except CourseError as error:  # nbgrader may have its configuration from elsewhere
+            self._converter.log.warning("no page of the class will be written: %s", error)
         self._only = coursedir.notebook_id != "*"
         self._before: Submission | None = None
         self._reports: dict[str, Report] = {}
@@ -38,15 +42,23 @@ class RecordingExporter(SubmissionExporter):
         return exported
 
     def _begin(self, assignment: str, student: str) -> None:
-        self._before, self._reports = earlier(self._course, student), {}
+        if self._course:
+            self._before, self._reports = earlier(self._course, student), {}
 
     def _end(self, assignment: str, student: str, problem: str | None) -> None:
-        if problem is not None:
-            taken = {Path(path).stem for path in self._converter.notebooks}  # --notebook may name some
-            left = [cell.name for cell in self._course.cells if cell.notebook not in taken] if self._only else []
-            reports = {} if problem else self._reports
-            digest = "" if problem else grade_digest(self._course, student)
-            remember(self._course, student, self._before, reports, problem, digest, left)
-        last = max(self._converter.assignments)  # nbgrader takes them sorted
-        if (Path(last).parent.name, Path(last).name) == (student, assignment):
-            self._converter.log.info("Who lost which points, and why: %s", publish(self._course))
+        if not self._course:
+            return
+        try:
+            if problem is not None:
+                self._remember(self._course, student, problem)
+            last = Path(max(self._converter.assignments))  # nbgrader takes them sorted
+            if (last.parent.name, last.name) == (student, assignment):
+                self._converter.log.info("Who lost which points, and why: %s", publish(self._course))
+        except Exception as error:  # the grade is in the gradebook, and a page must not cost it
+            self._converter.log.warning("the page of the class was not written: %s: %s", type(error).__name__, error)
+
+    def _remember(self, course: Course, student: str, problem: str) -> None:
+        taken = {Path(path).stem for path in self._converter.notebooks}  # --notebook may name some
+        left = [cell.name for cell in course.cells if cell.notebook not in taken] if self._only else []
+        reports, digest = ({}, "") if problem else (self._reports, grade_digest(course, student))
+        remember(course, student, self._before, reports, problem, digest, left)
