@@ -6,11 +6,13 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import warnings
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
+from sqlalchemy.exc import SAWarning
 
 from examples.numpy_course.make_class import ASSIGNMENTS, EXPECTED, handed_in, make_class
 from tests.conftest import RELEASE, ROOT
@@ -130,8 +132,23 @@ assert "nbgrader.server_extensions.formgrader" in app.extension_manager.extensio
 """
 
 
-# nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
-@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
+@pytest.fixture(scope="module")
+def handed_back(tmp_path_factory):
+    """A course with this repository's configuration and one submission; a new gradebook takes nbgrader seconds."""
+    folder = tmp_path_factory.mktemp("configured")
+    shutil.copy(ROOT / "nbgrader_config.py", folder)
+    (folder / "exchange").mkdir(mode=0o777)
+    (folder / "autograded" / "ada" / "multiview_vae").mkdir(parents=True)
+    with warnings.catch_warnings(), Gradebook(f"sqlite:///{folder}/gradebook.db", "multiview-vae-lab") as gradebook:
+        # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
+        warnings.simplefilter("ignore", SAWarning)
+        gradebook.update_or_create_assignment("multiview_vae")
+        gradebook.update_or_create_notebook("1_paired_dataset", "multiview_vae")
+        gradebook.update_or_create_student("ada")
+        gradebook.update_or_create_submission("multiview_vae", "ada")
+    return folder
+
+
 @pytest.mark.parametrize(
     "start",
     [
@@ -142,18 +159,11 @@ assert "nbgrader.server_extensions.formgrader" in app.extension_manager.extensio
     ],
     ids=["list", "generate_feedback", "export", "server"],
 )
-def test_the_configuration_imports_nothing_heavy_and_draws_nothing(tmp_path, start):
-    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
-    (tmp_path / "exchange").mkdir()
+def test_the_configuration_imports_nothing_heavy_and_draws_nothing(handed_back, tmp_path, start):
+    shutil.copytree(handed_back, tmp_path, dirs_exist_ok=True)
     with (tmp_path / "nbgrader_config.py").open("a") as config:
         config.write(f"c.Exchange.root = {str(tmp_path / 'exchange')!r}\n")
     folder = tmp_path / "autograded" / "ada" / "multiview_vae"
-    folder.mkdir(parents=True)
-    with Gradebook(f"sqlite:///{tmp_path}/gradebook.db", "multiview-vae-lab") as gradebook:
-        gradebook.update_or_create_assignment("multiview_vae")
-        gradebook.update_or_create_notebook("1_paired_dataset", "multiview_vae")
-        gradebook.update_or_create_student("ada")
-        gradebook.update_or_create_submission("multiview_vae", "ada")
     (tmp_path / "exchange").chmod(0o777)
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     if "generate_feedback" in start:

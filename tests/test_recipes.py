@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
+from tests import commands
 from tests.conftest import MOST, ROOT
 from tests.test_other_courses import GENERATED, NUMPY, run, scores
 
@@ -42,20 +43,25 @@ def test_the_recipe_for_a_new_assignment(tmp_path):
     solved.parent.mkdir()
     imports = new_code_cell("from autograder import check", id="imports")
     nbformat.write(new_notebook(cells=[imports, *cells(blocks, "mean", 3)]), solved)
-    nbgrader = [sys.executable, "-m", "nbgrader"]
-    assert "Success!" in run([*nbgrader, "validate", solved], course)
-    run([*nbgrader, "generate_assignment", "probability", "--force"], course)
+
+    def run(*words):
+        done = commands.run(course, *words)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout + done.stderr
+
+    assert "Success!" in run("nbgrader", "validate", solved)
+    run("nbgrader", "generate_assignment", "probability", "--force")
     released = course / "assignments" / "probability" / "1_mean.ipynb"
     assert "BEGIN SOLUTION" not in released.read_text()
     for student, notebook in (("ada", solved), ("gus", released)):
         folder = course / "submitted" / student / "probability"
         folder.mkdir(parents=True)
         shutil.copy(notebook, folder)
-    said = run([sys.executable, "-m", "autograder", "grade", "probability"], course)
+    said = run("autograder", "grade", "probability")
     assert re.search(r"ada +3/3", said)
     assert re.search(r"gus +0/3", said)
     assert scores(course) == {"ada": {"mean": 3}, "gus": {"mean": 0}}
-    run([*nbgrader, "generate_feedback", "probability"], course)
+    run("nbgrader", "generate_feedback", "probability")
     assert "mean: 3 of 3 points" in (course / "feedback" / "ada" / "probability" / "1_mean.html").read_text()
 
 
