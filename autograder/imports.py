@@ -26,7 +26,8 @@ def without_address_grammar() -> Iterator[None]:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Do not collect garbage in a block that imports: it makes next to none, and looking for it takes a fifth longer.
+    """Do not collect garbage during the imports of a block: they make next to none, and looking for it makes
+    them a fifth longer.
 
     What is there afterwards is taken for permanent, so that no later collection, and none when the process ends, visits
     it again.

@@ -13,7 +13,6 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -26,9 +25,9 @@ from autograder.classroom.scheduling import grade
 from examples.make_class import CLASS, EXPECTED
 from lab_utils import load_definition
 from tests import commands
+from tests.commands import BIN
 from tests.conftest import ALL_CELLS, ALL_EXERCISES, CELLS, EXTENSION, ROOT, SOLUTIONS
 
-BIN = Path(sys.executable).parent
 NOTEBOOKS = sorted(path.name for path in SOLUTIONS.glob("*.ipynb"))
 RELEASES = ROOT / "assignments"
 # Those of both assignments, such as "cross_view/3_agreement.ipynb".
@@ -146,7 +145,7 @@ def test_a_notebook_opens_with_objectives_and_asks_for_two_predictions_that_are_
 
 def test_the_core_is_short():
     notebook = cells(RELEASES / "multiview_vae" / "3_multiview_vae.ipynb")
-    assert len(notebook) <= 30
+    assert len(notebook) < 30
     assert sum(len(cell.source.split()) for cell in notebook if cell.cell_type == "markdown") < 1300
 
 

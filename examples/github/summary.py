@@ -1,7 +1,7 @@
 """Show what a student's push has earned, in GitHub Actions: `python summary.py results.json`.
 
 The page of the run gets a table of the checks and the messages of those that failed; the log gets the points as the two
-notices that GitHub Classroom reads. Ends with 1 where points were lost, so that the push is marked.
+notices that GitHub Classroom read. Ends with 1 where points were lost, so that the push is marked.
 """
 
 import html
