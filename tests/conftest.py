@@ -41,11 +41,10 @@ MOST = sum(cell.points for cell in CELLS.values())
 
 def asking(namespace, assignment=ASSIGNMENT):
     """Return an `ask` for a `KernelAnswer`: what a kernel with these names would reply, as text each way."""
-    kernel.prepare(assignment.values)
+    kernel.define(assignment.values)
 
     def ask(request, seconds):
         with patch.object(kernel, "get_ipython", lambda: SimpleNamespace(user_ns=namespace)):
-            shown = kernel.serve(protocol.to_json(request))._repr_mimebundle_()
-        return protocol.reply_from(shown[kernel.MIME])
+            return protocol.reply_from(kernel.reply_to(protocol.to_json(request)))
 
     return ask

@@ -33,7 +33,7 @@ from autograder.checking.report import Result
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.gathering import gather, grade_digest, what_differs
 from autograder.classroom.page import class_page
-from autograder.classroom.pools import PoolError, cores, pool
+from autograder.classroom.pools import PoolError, pool
 from autograder.classroom.publishing import give_feedback, publish
 from autograder.classroom.results import (
     InWords,
@@ -49,9 +49,12 @@ from autograder.classroom.scheduling import grade, grade_class
 from autograder.configuration import ConfigurationError
 from autograder.confinement.layers import ConfinementError
 from autograder.files import write_whole
+from autograder.notebooks.execute import ExecuteOutside
 from autograder.notebooks.feedback import FeedbackExporter
+from autograder.notebooks.work import cores
 from autograder.remote.conversation import Conversation
 from examples.make_class import AVERAGED, ENDLESS, PRODUCT, TEXTBOOK, find, solved
+from examples.make_class import POINTS as EACH
 from tests import commands
 from tests.conftest import CELLS as GRADED
 from tests.conftest import MOST, ROOT
@@ -266,7 +269,7 @@ def test_what_arrives_is_graded_as_it_comes_and_feedback_is_written_for_who_chan
 
 
 def test_where_nobody_can_be_executed_the_run_is_given_up(course, monkeypatch):
-    def broken(work):
+    def broken(work, at_once=1):
         raise ModuleNotFoundError("No module named 'autograder'")
 
     monkeypatch.setattr("autograder.classroom.scheduling.execute", broken)
@@ -279,7 +282,7 @@ def test_where_nobody_can_be_executed_the_run_is_given_up(course, monkeypatch):
 def test_three_that_cannot_be_executed_stop_nobody_either(course, monkeypatch):
     """The release can be: so it is those three."""
 
-    def broken(work, execute=autograder.classroom.scheduling.execute):
+    def broken(work, at_once=1, execute=autograder.classroom.scheduling.execute):
         if any(sign in work.notebooks[NAME] for sign in ("precision1, precision2 = 1", "os._exit", "while True:")):
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
         return execute(work)
@@ -312,7 +315,7 @@ def test_a_timestamp_that_is_no_date_costs_nobody_anything(course):
 
 
 def test_one_that_cannot_be_executed_stops_nobody_and_is_told(course, monkeypatch, capsys):
-    def broken(work, execute=autograder.classroom.scheduling.execute):
+    def broken(work, at_once=1, execute=autograder.classroom.scheduling.execute):
         if "os._exit" in work.notebooks[NAME]:
             raise OSError(28, "No space left on device")
         return execute(work)
@@ -668,6 +671,22 @@ def test_other_code_on_a_worker_is_refused(course):
         autograder.notebooks.work.execute(work)
 
 
+def test_notebooks_of_a_submission_run_side_by_side(course, monkeypatch):
+    """The checks of each notebook wait for those of the others; one notebook after the other, they would in vain."""
+    for name, book in solved().items():
+        book.cells = [cell for cell in book.cells if "nbgrader" in cell.metadata or cell.id == "imports"]
+        (course / "submitted" / "f_right" / "multiview_vae" / f"{name}.ipynb").write_text(nbformat.writes(book))
+    work = gather(Course(course, "multiview_vae"), "f_right")
+    all_three = threading.Barrier(3, timeout=10)
+    judge = ExecuteOutside._judge
+    monkeypatch.setattr(ExecuteOutside, "_judge", lambda *args: (all_three.wait(), judge(*args))[1])
+    executed = autograder.notebooks.work.execute(work, at_once=3)
+    assert list(executed.notebooks) == list(work.notebooks)
+    assert {name: report.score for name, report in executed.reports.items()} == EACH
+    with pytest.raises(threading.BrokenBarrierError):
+        autograder.notebooks.work.execute(work, at_once=2)
+
+
 def test_half_characters_and_terminal_commands_cost_one_exercise_and_harm_no_file(course):
     """A lone surrogate cannot be written to a file, and an escape changes an instructor's terminal."""
     path = course / "submitted" / "g_right" / "multiview_vae" / f"{NAME}.ipynb"
@@ -797,7 +816,7 @@ def test_a_file_that_cannot_be_read_costs_nobody_else(course, monkeypatch):
 
 
 def test_confinement_that_is_required_and_missing_stops_the_run(course, monkeypatch):
-    def refused(work):
+    def refused(work, at_once=1):
         raise ConfinementError("this machine lacks landlock")
 
     monkeypatch.setattr("autograder.classroom.scheduling.execute", refused)

@@ -5,6 +5,7 @@ import io
 import os
 import secrets
 import sys
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +30,9 @@ _WITHOUT = (
     *("unraisableexception", "threadexception"),
     *("setuponly", "setupplan", "stepwise", "legacypath", "debugging"),
 )
+
+
+_one_at_a_time = threading.RLock()  # pytest takes a process for itself
 
 
 def check_here(exercise: str, answer: object, *, seed: int | None = None) -> Report:
@@ -85,6 +89,7 @@ def _pytest(
     options += ("--noconftest", "--capture=sys", "-Wignore", "-c", os.devnull, f"--rootdir={exercise.checks.parent}")
     said = io.StringIO()
     with (
+        _one_at_a_time,
         _no_pytest_environment(),
         _own_modules(exercise.checks.parent),
         contextlib.redirect_stdout(said),

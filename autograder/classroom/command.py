@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from autograder.classroom.changes import as_diff, changes, summary
 from autograder.classroom.course import Course, CourseError
-from autograder.classroom.pools import RETRIES, PoolError, WorkerLost, cores, pool
+from autograder.classroom.pools import RETRIES, PoolError, WorkerLost, pool
 from autograder.classroom.publishing import publish
 from autograder.classroom.recording import earlier
 from autograder.classroom.results import Graded, as_line, as_text, to_json
@@ -21,6 +21,7 @@ from autograder.classroom.scheduling import grade_class
 from autograder.configuration import Configuration, ConfigurationError
 from autograder.confinement.layers import ConfinementError
 from autograder.files import write_whole
+from autograder.notebooks.work import cores
 
 
 def reported(run: Callable[[], int]) -> int:

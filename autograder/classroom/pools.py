@@ -11,17 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import joblib
-
 from autograder.confinement.provisioner import use_warm, warm_lines
 from autograder.confinement.warm import use_threads
+from autograder.notebooks.work import cores
 
 RETRIES = 2  # of a submission whose worker was lost
-
-
-def cores() -> int:
-    """Return how many processors this process may use; the limit of a container counts, too."""
-    return int(joblib.cpu_count())
 
 
 class PoolError(RuntimeError):

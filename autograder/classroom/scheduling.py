@@ -16,7 +16,7 @@ from autograder.classroom.results import Graded, Submission
 from autograder.confinement.layers import ConfinementError
 from autograder.imports import uncollected
 from autograder.notebooks.repair import put_aside, refuse_too_many
-from autograder.notebooks.work import Executed, Work, execute
+from autograder.notebooks.work import Executed, Work, cores, execute
 
 MOST_IN_VAIN = 3  # failed submissions after which is asked whether it is they who are at fault
 MOST_WAITING = 64  # submissions that wait in an executor at the same time, at most
@@ -116,7 +116,7 @@ def _first_of(waiting: _Waiting) -> tuple[str, str, Executed | Exception]:
 
 def _execute_here(work: Work) -> Executed | Exception:
     try:
-        return execute(work)
+        return execute(work, at_once=cores())
     except ConfinementError:
         raise
     except Exception as error:

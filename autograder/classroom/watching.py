@@ -8,10 +8,10 @@ from pathlib import Path
 
 from autograder.classroom.command import alone, graded_by, prepared, shown
 from autograder.classroom.course import Course, CourseError
-from autograder.classroom.pools import cores
 from autograder.classroom.publishing import give_feedback, publish
 from autograder.configuration import Configuration, ConfigurationError
 from autograder.confinement.layers import ConfinementError
+from autograder.notebooks.work import cores
 
 Files = tuple[tuple[str, int, int], ...]  # of a student: path, time of the last change, bytes
 

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,17 +30,19 @@ PACKAGE = Path(__file__).parent.parent
 
 Preloading = tuple[tuple[str, ...], tuple[str, ...]]  # modules, and environment variables that are kept
 _warm: dict[Preloading, Warm] = {}  # one warm process for each; it ends with this one
+_making = threading.RLock()  # kernels may be started from several threads
 
 
 def _warm_for(what: Preloading, line: socket.socket | None = None) -> Warm:
-    if what not in _warm:
-        modules, keep = what
-        private = scratch.make_private()
-        scratch.make_home(private / "home")
-        _warm[what] = Warm(modules, scratch.environment(private / "home", keep), line)
-        atexit.register(scratch.remove, private)
-        atexit.register(_warm[what].close)
-    return _warm[what]
+    with _making:
+        if what not in _warm:
+            modules, keep = what
+            private = scratch.make_private()
+            scratch.make_home(private / "home")
+            _warm[what] = Warm(modules, scratch.environment(private / "home", keep), line)
+            atexit.register(scratch.remove, private)
+            atexit.register(_warm[what].close)
+        return _warm[what]
 
 
 def warm_lines() -> dict[Preloading, socket.socket]:
@@ -90,6 +93,9 @@ class ConfinedProvisioner(LocalProvisioner):
     mechanisms = List(Unicode(), list(MECHANISMS), help="What may be used where it is offered.").tag(config=True)
     require = Bool(False, help="Refuse to start a kernel unless every layer is active.").tag(config=True)
 
+    # Where a kernel listens for another client besides Jupyter's, by its own name and by the grader's; without sockets
+    # of files, the kernel chooses the port.
+    line: tuple[str, str] = ("tcp://127.0.0.1:*", "")
     _guard: Guard | None = None
     _private: Path | None = None
     _finish: "weakref.finalize[..., Any] | None" = None
@@ -116,7 +122,8 @@ class ConfinedProvisioner(LocalProvisioner):
 
     def _made(self) -> dict[str, str]:
         """The folders that all kernels share, by environment variable."""
-        return {variable: _folder(function) for variable, function in self.folders.items()}
+        with _making:
+            return {variable: _folder(function) for variable, function in self.folders.items()}
 
     @property
     def reason(self) -> str | None:
@@ -162,8 +169,9 @@ class ConfinedProvisioner(LocalProvisioner):
         sockets = {}
         if POSIX:
             ports = [info[f"{channel}_port"] for channel in ("shell", "iopub", "stdin", "control", "hb")]
-            sockets = {private / f"c-{port}": ipc / f"k-{port}" for port in ports}
+            sockets = {private / f"c-{port}": ipc / f"k-{port}" for port in (*ports, "calls")}
             info["ip"] = str(ipc / "k")
+            self.line = f"ipc://{ipc}/k-calls", f"ipc://{private}/c-calls"
         info["key"] = info["key"].decode()
         connection = private / "connection.json"
         connection.unlink(missing_ok=True)

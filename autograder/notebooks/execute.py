@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
@@ -54,7 +55,14 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         kwargs.setdefault("kernel_manager_class", ConfinedKernelManager)
         super().__init__(*args, **kwargs)
         self._assignment = assignment
+        self._abandoned = False
         self.reports: dict[str, Report] = {}
+
+    def abandon(self) -> None:
+        """End the execution from another thread: the kernel ends, and what is left of the notebook does not run."""
+        self._abandoned = True
+        if self.km is not None and self.km.provisioner is not None:
+            run_sync(self.km.provisioner.kill)()
 
     def preprocess(self, nb: NotebookNode, resources: Any = None, km: Any = None) -> tuple[NotebookNode, ResourcesDict]:
         """Execute a notebook and judge its graded cells."""
@@ -105,6 +113,8 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         self, cell: NotebookNode, resources: ResourcesDict, index: int
     ) -> tuple[NotebookNode, ResourcesDict]:
         """Judge a graded cell; execute another, or say in its output why it was not executed."""
+        if self._abandoned:
+            return cell, resources
         if is_graded_code(cell):
             self._judge(cell, resources, index)
         elif cell.cell_type == "code" and index <= self._last:
@@ -141,7 +151,11 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         name = cell.metadata.nbgrader.grade_id
         shown: list[NotebookNode] = []
         if exercise := self._exercises.get(name):
-            report = run_checks(exercise, KernelAnswer(exercise, self._ask), seed=self.seed, more=self._repairs)
+            try:
+                report = run_checks(exercise, KernelAnswer(exercise, self._ask), seed=self.seed, more=self._repairs)
+            finally:
+                if self._conversation:
+                    self._conversation.pause()
         elif self.stock:
             self._execute(cell, resources, index)
             shown = cell.get("outputs", [])

@@ -7,10 +7,12 @@ is read by `autograder.remote.stand_in`, in the grader's process.
 import copy
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zmq
 from IPython import get_ipython
 
 from autograder.checking.answers import explain, nearest, not_callable, usual_settings
@@ -18,33 +20,44 @@ from autograder.remote import protocol
 from autograder.remote.protocol import Mark, Reply, Request
 from autograder.remote.wire import decode, encode, plain_text
 
-MIME = "application/vnd.autograder.reply+json"
-
 _values: dict[str, Any] = {}  # classes of the assignment's own, by name
 _instances: dict[int, Any] = {}
 _graphs: dict[int, tuple[dict[int, Any], list[Any]]] = {}  # call -> learned inputs by number, learned results
 _numbers = itertools.count()
+_line: list[zmq.Socket[bytes]] = []  # the socket on which requests come
 
 
-class Shown:
-    """What Jupyter displays as JSON text."""
-
-    def __init__(self, content: str) -> None:
-        self._content = content
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"text/plain": "reply", MIME: self._content}
-
-
-def prepare(values: str) -> None:
+def define(values: str) -> None:
     """Define the assignment's own classes, from the source of its `values.py`."""
     where = Path(__file__).with_name("values.py")  # so that its lines are not taken for the student's
     exec(compile(values, where, "exec"), _values)
 
 
-def serve(request: str) -> Shown:
-    """Do what the grader asks with the names of the student's notebook."""
-    return Shown(protocol.to_json(_reply(protocol.request_from(request))))
+def listen(address: str) -> str:
+    """Open a socket for requests, and return its address, in which a port is a number."""
+    line: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PAIR)
+    line.linger = 0
+    line.bind(address)
+    _line.append(line)
+    return str(line.getsockopt_string(zmq.LAST_ENDPOINT))
+
+
+def serve() -> None:
+    """Answer requests with the names of the student's notebook, until one is empty.
+
+    A call of the answer takes as long as its own work: what a kernel does around a cell is done once for all calls.
+    """
+    while True:
+        with suppress(KeyboardInterrupt):  # it came too late for the call that it was for
+            number, request = _line[0].recv_multipart()
+            if not request:
+                return
+            _line[0].send_multipart([number, reply_to(request).encode()])
+
+
+def reply_to(request: str | bytes) -> str:
+    """Do what the grader asks, and return the reply; requests and replies are JSON."""
+    return protocol.to_json(_reply(protocol.request_from(request)))
 
 
 def _reply(asked: Request) -> Reply:

@@ -126,13 +126,13 @@ def to_json(message: Request | Reply) -> str:
     return msgspec.json.encode(message).decode()
 
 
-def request_from(text: str) -> Request:
+def request_from(text: str | bytes) -> Request:
     """Return the request behind JSON text."""
     request: Request = msgspec.json.decode(text, type=ANY_REQUEST)
     return request
 
 
-def reply_from(text: str) -> Reply:
+def reply_from(text: str | bytes) -> Reply:
     """Return the reply behind JSON text. Raises an exception of some kind for text that is not a reply."""
     reply: Reply = msgspec.json.decode(text, type=ANY_REPLY)
     return reply

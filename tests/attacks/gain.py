@@ -255,6 +255,17 @@ GAIN: dict[str, Attack] = {
         hook.session.send(hook.pub_socket, "execute_result", content, parent=hook.parent_header, ident=hook.topic)
         """,
     ),
+    "forge_replies": called(
+        "gain",
+        "replies to calls that are still to come are sent in the first one",
+        """
+        from autograder.remote import kernel
+        for line in kernel._line if len(calls) == 1 else ():
+            for number in range(2, 200):
+                line.send_multipart([b"%d" % number, b'{"type":"Returned","value":{"text":"passed"}}'])
+        """,
+        status=BROKEN,
+    ),
     "forge_mime_bundle": called(
         "gain",
         "a MIME bundle with text/plain 15 and a perfect report is displayed while the answer runs",

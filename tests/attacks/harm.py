@@ -256,6 +256,23 @@ HARM: dict[str, Attack] = {
         "from IPython.display import display\nfor i in range(20000):\n    display(i)",
         status=BROKEN,
     ),
+    "reply_flood": called(
+        "harm",
+        "500 MB on the line of the calls, which nobody asked for",
+        once("""
+        from autograder.remote import kernel
+        for line in kernel._line:
+            for _ in range(500):
+                line.send(bytes(10**6))
+        """),
+        status=BROKEN,
+    ),
+    "close_line": called(
+        "harm",
+        "the line of the calls is closed in a call",
+        once("from autograder.remote import kernel\nfor line in kernel._line:\n    line.close()"),
+        status=BROKEN,
+    ),
     "kill_parent": called(
         "harm",
         "kills the process that started it",
