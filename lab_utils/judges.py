@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lab_utils.automatic import training_length
+from lab_utils.automatic import scored, training_length
 from lab_utils.batches import to_float
 from lab_utils.cache import cache_folder
 from lab_utils.checkpoints import CheckpointError, load_state, save_state
@@ -52,7 +52,7 @@ def load_judges(
 
     The first call trains them, in about a minute on two cores, with a progress bar, from a seed of their own, and
     keeps them in the cache folder; torch's global generator is left as it was. With `LAB_STEPS` set they train a few
-    steps only, are worth nothing, and are not kept.
+    steps only, are scored on few images, are worth nothing, and are not kept.
 
     If the house numbers are `photographs` (None: unless the data are the embedded ones), their judge is a deeper
     network that trains longer, on altered copies, which takes some ten minutes.
@@ -82,8 +82,9 @@ def _load_judge(train: DigitImages, test: DigitImages, device: torch.device, pho
                 with suppress(OSError):  # a read-only or full disk costs a minute at the next start, nothing else
                     save_state(path, network.state_dict())
     judge = Judge(network.to(memory_format=torch.channels_last).eval().requires_grad_(False), float("nan"))
-    read = judge.read(to_float(test.images.to(device)))
-    return judge._replace(accuracy=float((read == test.digits.numpy()).mean()))
+    most = scored(len(test))
+    read = judge.read(to_float(test.images[:most].to(device)))
+    return judge._replace(accuracy=float((read == test.digits[:most].numpy()).mean()))
 
 
 def _classifier(channels: int, deep: bool = False) -> nn.Sequential:

@@ -21,15 +21,19 @@ from autograder.configuration import read_configuration
 from autograder.imports import uncollected
 
 ROOT = Path(__file__).parent.parent
-BIN = Path(sys.executable).parent
 IMPORTED = ("torch", "nbgrader.apps.nbgraderapp", "autograder.classroom.command", "autograder.classroom.stock")
 
 
-def run(cwd, *words):
-    """Run `autograder` or `nbgrader` with arguments in a folder; return what `subprocess.run` would, as text."""
-    line = _line()
+def run(cwd, *words, python=sys.executable, environment=None):
+    """Run `autograder` or `nbgrader` with arguments in a folder; return what `subprocess.run` would, as text.
+
+    Another Python imports the packages that it has itself, for one course in one environment.
+    """
+    environment = dict(os.environ) if environment is None else environment
+    other = python != sys.executable
+    line = _line(python, *((str(cwd), tuple(environment.items())) if other else (str(ROOT), None)))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        request = {"words": [str(word) for word in words], "cwd": str(cwd), "env": dict(os.environ)}
+        request = {"words": [str(word) for word in words], "cwd": str(cwd), "env": environment}
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with mine:
             with theirs:
@@ -43,21 +47,22 @@ def run(cwd, *words):
 
 
 @functools.cache
-def _line():
+def _line(python, configured, environment):
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [python, "-P", __file__, configured]  # so that what lies in this folder hides no package
     with theirs:
-        process = subprocess.Popen([sys.executable, "-m", __name__], stdin=theirs.fileno(), cwd=ROOT)
+        process = subprocess.Popen(command, stdin=theirs.fileno(), cwd=ROOT, env=environment and dict(environment))
     atexit.register(process.wait)
     atexit.register(mine.close)
     return mine
 
 
-def _serve():
+def _serve(configured):
     with uncollected():
         for module in IMPORTED:
             importlib.import_module(module)
         from autograder.confinement import provisioner, scratch
-    provisioner.start_warm(read_configuration(ROOT).config)
+    provisioner.start_warm(read_configuration(configured).config)
     line = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     while True:
@@ -89,15 +94,10 @@ def _become(handles, words, cwd, env):
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    name, *arguments = words
-    sys.argv = [str(BIN / name), *arguments]
-    if name == "autograder":
-        sys.path[0] = cwd
-        runpy.run_module(name, run_name="__main__", alter_sys=True)
-    else:
-        sys.path[0] = str(BIN)
-        runpy.run_path(str(BIN / name), run_name="__main__")
+    name, *sys.argv[1:] = words
+    sys.path.insert(0, cwd)
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(Path(sys.argv[1]))
