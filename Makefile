@@ -22,7 +22,7 @@ setup: .venv/installed
 sandbox:  ## install bubblewrap, a layer of the confinement, where that is possible
 	@if command -v bwrap >/dev/null; then bwrap --version; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	    && (timeout 120 apt-get update && timeout 120 apt-get install -y bubblewrap) >/dev/null 2>&1; then bwrap --version; \
+	    && (timeout 60 apt-get update && timeout 60 apt-get install -y bubblewrap) >/dev/null 2>&1; then bwrap --version; \
 	else echo "bubblewrap is not here and cannot be installed: what needs it is skipped, and says so"; fi
 
 demo: setup  ## grade the made-up class, in a course of its own, and show who lost which points
