@@ -117,7 +117,7 @@ averaged_variance = ANSWERS["product_of_experts"].averaged_variance
 textbook = ANSWERS["product_of_experts"].textbook
 SECOND_HAND = {
     "vae_loss": [
-        (in_order(1, 2, 3, 0), "in another order", ["cuts the graph", "+= on the loss", "are absent"]),
+        (in_order(1, 2, 3, 0), "in another order", ["cut from the graph", "+= on the loss", "are absent"]),
         (in_order(0, 2, 1, 3), "in another order", ["svhn_weight multiplies", "are absent"]),
         (in_order(0, 3, 1, 2), "in another order", ["exchanged"]),
         (logarithm_of_logvar, "not a number (nan)", ["the KL changes", "beta changes", "weighted sum"]),

@@ -58,7 +58,7 @@ def compare_gradient(
         raise Wrong(
             expected=f"a gradient at {name}",
             got="no gradient",
-            cause="detach, .data, .item(), numpy, torch.no_grad() or torch.tensor(...) cuts the graph",
+            cause=f"{name} is cut from the graph: it passes through detach, numpy or a number, or under no_grad",
             hint="Compute with torch operations on the inputs: the encoders learn through this function.",
         )
     finite = bool(got.isfinite().all())

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from autograder.checking.answers import AnswerError
 from autograder.checking.diagnosis import Wrong, describe
 from autograder.multiview_vae.values import LabelledImages
 
@@ -186,7 +187,37 @@ def indices(dataset: Any, given: Views) -> range:
 def items(answer: Answer, given: Views) -> list[Pair]:
     """Return every item of the answer's dataset as a pair."""
     dataset = answer(given.first, given.second)
-    return [read_item(item) for item in dataset.take(indices(dataset, given))]
+    every = indices(dataset, given)
+    try:
+        taken = dataset.take(every)
+    except AnswerError as error:
+        if "IndexError" not in str(error) or (readable := last_readable(dataset, every)) is None:
+            raise
+        raise Wrong(
+            expected=f"items 0 to {len(every) - 1}, since len() is {len(every)}",
+            got=str(error).replace("\n", " ")[:200],
+            cause=f"len() says {len(every)}, but only the first {readable} items can be read",
+            hint="Let __len__ return the length of the list that __getitem__ reads.",
+        ) from None
+    return [read_item(item) for item in taken]
+
+
+def last_readable(dataset: Any, every: range) -> int | None:
+    """Return how many of the first items can be read; None if that is not where the error lies."""
+    low, high = 0, len(every)  # item `low - 1` can be read, item `high` perhaps not
+    try:
+        while low < high:
+            middle = (low + high) // 2
+            try:
+                dataset.take([middle])
+                low = middle + 1
+            except AnswerError as error:
+                if "IndexError" not in str(error):
+                    return None
+                high = middle
+    except Wrong:
+        return None
+    return low if 0 < low < len(every) else None
 
 
 def expect_labels(pairs: list[Pair], given: Views) -> None:
@@ -206,14 +237,7 @@ def expect_labels(pairs: list[Pair], given: Views) -> None:
         if one == two == pair.label:
             continue
         if one != two:
-            lined_up = [p.first[1] for p in pairs] == [p.second[1] for p in pairs] == list(range(len(pairs)))
-            cause = (
-                "image i of one dataset is paired with image i of the other, whatever they show"
-                if lined_up
-                else "an image is read at a wrong index (an index into a class is taken for one into the dataset, one "
-                "view's index is used in the other, or the pairs are those of other datasets), or labels do not decide "
-                "who meets whom"
-            )
+            cause = _mismatch(pairs, given)
         elif pair.label == i or (one in common and pair.label == common.index(one)):
             cause = "the returned label is a position (of the class, or of the item), not the digit"
         else:
@@ -224,6 +248,34 @@ def expect_labels(pairs: list[Pair], given: Views) -> None:
             cause=cause,
             hint="For each label, take the indices of its images in both datasets, and pair these.",
         )
+
+
+def _mismatch(pairs: list[Pair], given: Views) -> str:
+    """Return why the two images of some pairs show different digits."""
+    firsts, seconds = [p.first[1] for p in pairs], [p.second[1] for p in pairs]
+    if firsts == seconds == list(range(given.start, given.start + len(pairs))):
+        return "image i of one dataset is paired with image i of the other, whatever they show"
+    for place, used in (("first", firsts), ("second", seconds)):
+        if len(pairs) > 2 and len(set(used)) == 1:
+            return f"every item has the same image of the {place} dataset: one index or one tensor serves them all"
+    try:
+        shown = [
+            (given.first_labels[i - given.start] == p.label, given.second_labels[j - given.start] == p.label)
+            for p, i, j in zip(pairs, firsts, seconds, strict=True)
+        ]
+    except IndexError:
+        return "the pairs are those of other datasets"
+    if firsts == seconds:
+        if any(all(right[k] for right in shown) for k in (0, 1)):
+            return "the index of an image in one dataset is used in the other, too"
+        return "an index into a class is taken for one into the dataset, in both"
+    for k, (place, other) in enumerate((("second", "first"), ("first", "second"))):
+        if all(right[k] for right in shown):
+            return f"every {other} image shows the label, but {place} images are read at the index of another digit's"
+    return (
+        "an image is read at a wrong index (an index into a class is taken for one into the dataset, or the pairs are "
+        "those of other datasets), or labels do not decide who meets whom"
+    )
 
 
 def rightly_labelled(pairs: list[Pair], given: Views) -> bool:
@@ -285,20 +337,41 @@ def expect_number(n: int, given: Views, pairs: list[Pair] | None = None) -> None
     }
     fitting = [cause for cause, numbers in total.items() if n in numbers]
     missing = ""
+    by_count = "some labels have too many or too few pairs"
     if pairs is None:
+        by_label["the length is the number of labels, not of pairs"] = by_label.pop(
+            "there is only one pair for each label"
+        )
         fitting += [cause for cause, counts in by_label.items() if sum(counts.values()) == n]
     else:
         got = Counter(pair.label for pair in pairs)
         fitting += [cause for cause, counts in by_label.items() if +Counter(counts) == got]
+        by_count = _off(got, per_label)
         label = max(common or [0], key=lambda c: abs(got[c] - per_label[c]))
         missing = f"label {label}: {per_label[label]} pairs expected, {got[label]} found"
     raise Wrong(
         expected=f"{right} pairs, the sum over labels of min(number in the first, number in the second)",
         got=f"{n} pairs",
         where=missing,
-        cause=fitting[0] if len(fitting) == 1 else "some labels have too many or too few pairs",
+        cause=fitting[0] if len(fitting) == 1 else by_count,
         hint="Two classes of 3 and 5 images make 3 pairs. Count by label with torch.bincount or numpy.bincount.",
     )
+
+
+def _off(got: Counter[int], right: Counter[int]) -> str:
+    """Return which labels have too many or too few pairs."""
+    off = sorted(label for label in got | right if got[label] != right[label])
+    none = [label for label in off if not got[label]]
+    if not got:
+        return "there are no pairs at all"
+    if none == off:
+        return f"images of {', '.join(map(str, off))} should make pairs, and make none"
+    most = max(got.values())
+    if all(got[label] == min(right[label], most) for label in right):
+        return f"no label has more than {most} pairs, though some have more images"
+    if len(off) == 1:
+        return f"label {off[0]} alone has {got[off[0]]} pairs and not {right[off[0]]}"
+    return "some labels have too many or too few pairs"
 
 
 @pytest.mark.points(2)
@@ -307,7 +380,7 @@ def test_item(paired_dataset: Answer, generator: torch.Generator) -> None:
     labels = shuffled(dict.fromkeys(range(10), 3), generator)
     given = views(labels, shuffled(dict.fromkeys(range(10), 3), generator))
     pairs = items(paired_dataset, given)
-    expect_number(len(pairs), given)
+    expect_number(len(pairs), given, pairs)
 
 
 @pytest.mark.points(2)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from autograder.checking.answers import AnswerError
 from autograder.checking.diagnosis import (
     NAN,
     NAN_HINT,
@@ -187,6 +188,43 @@ def compare_far(answer: Answer, experts: Experts, *, mean: bool = True, logvar: 
     compare_joint(got[0] if mean else None, got[1] if logvar else None, experts, cause=cause, hint=hint)
 
 
+def behaviour(answer: Answer) -> tuple[str, str]:
+    """Return cause and hint for a result that is no typical wrong formula, from how the answer behaves."""
+    experts = draw(torch.Generator().manual_seed(1), 5, 4)
+    entry = (-1, -1)
+    try:
+        first, again = (torch.stack(call(answer, *experts)).detach() for _ in range(2))
+        moved = [expert.clone() for expert in experts]
+        for expert in moved:
+            expert[entry] += 1
+        after = torch.stack(call(answer, *moved)).detach()
+        swapped = torch.stack(call(answer, *experts[2:], *experts[:2])).detach()
+    except (Wrong, AnswerError):
+        return CAUSE, HINT
+    if first.shape != (2, 5, 4):
+        return CAUSE, HINT
+    if not same(again, first):
+        return "the result is random, or depends on earlier calls", "Compute it from the four inputs alone."
+    touched = ~torch.isclose(after, first, rtol=1e-4, atol=1e-5).all(0)
+    if not touched[entry]:
+        return (
+            "entries are left out: the last one does not count",
+            "The product is taken for each entry, by one formula.",
+        )
+    touched[entry] = False
+    if touched.any():
+        axis = "the latent dimensions" if touched[-1].any() and not touched[:-1].any() else "the batch"
+        return (
+            f"entries influence each other: a sum, mean, maximum or softmax goes over {axis}",
+            "Each entry has a product of its own: only the two experts are put together.",
+        )
+    if not same(swapped, first):
+        return "the formula treats the two experts differently", "Exchange 1 and 2 everywhere: it should stay the same."
+    if same(first, torch.stack(references.product_of_experts(*experts)), rtol=0.02, atol=0.02):
+        return "nearly right everywhere: a small constant, or numbers of fewer digits than float32", STABLE
+    return CAUSE, HINT
+
+
 def compare_joint(
     mu: Tensor | None,
     logvar: Tensor | None,
@@ -194,8 +232,17 @@ def compare_joint(
     *,
     cause: str = CAUSE,
     hint: str = HINT,
+    answer: Answer | None = None,
 ) -> None:
-    """Compare a mean, a log-variance or both with the product of the experts, and name the mistake."""
+    """Compare a mean, a log-variance or both with the product of the experts, and name the mistake.
+
+    Where it is no typical one, the cause is what the `answer` shows in other calls.
+    """
+    if answer and not all(
+        part is None or same(part, right)
+        for part, right in zip((mu, logvar), references.product_of_experts(*experts), strict=True)
+    ):
+        cause, hint = behaviour(answer)
     if any(part is not None and part.isnan().any() for part in (mu, logvar)):
         cause, hint = NAN, NAN_HINT
     right_mu, right_logvar = references.product_of_experts(*experts)
@@ -259,7 +306,7 @@ def test_mean(product_of_experts: Answer, generator: torch.Generator) -> None:
     """The mean is that of the product of the densities."""
     experts = draw(generator, 16, 20)
     experts[0][0], experts[2][1] = 0, 0  # an expert may well have the mean 0
-    compare_joint(call(product_of_experts, *experts)[0], None, experts)
+    compare_joint(call(product_of_experts, *experts)[0], None, experts, answer=product_of_experts)
     compare_far(product_of_experts, draw(generator, 40, 33, spread=3.0), logvar=False)
     stored, mean, _ = stored_references()
     compare("mean", call(product_of_experts, *stored)[0], mean, cause=CAUSE, hint=HINT)
@@ -269,7 +316,7 @@ def test_mean(product_of_experts: Answer, generator: torch.Generator) -> None:
 def test_logvar(product_of_experts: Answer, generator: torch.Generator) -> None:
     """The log-variance is that of the product of the densities."""
     experts = draw(generator, 16, 20)
-    compare_joint(None, call(product_of_experts, *experts)[1], experts)
+    compare_joint(None, call(product_of_experts, *experts)[1], experts, answer=product_of_experts)
     compare_far(product_of_experts, draw(generator, 40, 33, spread=3.0), mean=False)
     stored, _, logvar = stored_references()
     compare("log-variance", call(product_of_experts, *stored)[1], logvar, cause=CAUSE, hint=HINT)
@@ -298,7 +345,16 @@ def test_order(product_of_experts: Answer, generator: torch.Generator) -> None:
             hint="Exchange 1 and 2 everywhere in your code: the formula should stay the same.",
         )
     # An answer that ignores its inputs would pass the comparison above.
-    if torch.equal(one[0], call(product_of_experts, mu1 + 1, logvar1, mu2 + 1, logvar2)[0]):
+    before = one[0].clone()
+    after = call(product_of_experts, mu1 + 1, logvar1, mu2 + 1, logvar2)[0]
+    if not torch.equal(one[0], before):
+        raise Wrong(
+            expected="the results of an earlier call to stay as they were",
+            got="a mean that changed with the next call",
+            cause="all calls write into the same tensor",
+            hint="Make a new tensor in each call.",
+        )
+    if torch.equal(before, after):
         raise Wrong(
             expected="a mean that moves by 1 when both means move by 1",
             got="the same mean",

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, TypedDict
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from autograder.checking.answers import AnswerError
 from autograder.checking.diagnosis import NAN, NAN_HINT, Mistake, Wrong, backward, compare, describe, same, untouched
 from autograder.multiview_vae import references
 from autograder.multiview_vae.references import LossParts, pixel
@@ -241,7 +243,8 @@ def kl_mistakes(inputs: Inputs) -> list[Mistake]:
         Mistake("exp(logvar) has the wrong sign", formula, half(square - 1 - logvar - var)),
         Mistake("logvar stands where exp(logvar) should", formula, half(square - 1)),
         Mistake("mu^2 counts twice", formula, half(var + 2 * square - 1 - logvar)),
-        Mistake("exp(logvar) counts twice or is squared", formula, half(2 * var + square - 1 - logvar)),
+        Mistake("exp(logvar) counts twice", formula, half(2 * var + square - 1 - logvar)),
+        Mistake("exp(logvar) is squared", formula, half(var**2 + square - 1 - logvar)),
         Mistake("exp(-logvar) stands where exp(logvar) should", formula, half(1 / var + square - 1 - logvar)),
         Mistake("|mu| stands where mu^2 should", formula, half(var + mu.abs() - 1 - logvar)),
         Mistake("the constant 1 counts once, not in each dimension", formula, half(var + square - logvar) - 0.5),
@@ -282,8 +285,49 @@ TABLES: Mapping[str, Callable[[Inputs], list[Mistake]]] = MappingProxyType(
 )
 
 
-def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs) -> None:
-    """Compare one part, and name its mistake."""
+EDGES = {
+    "recon_mnist": "right for usual pixels, wrong where they are black, white or badly rebuilt",
+    "recon_svhn": "right for usual pixels, wrong where they are black or white",
+    "kl": "right for usual posteriors, wrong where they are very sure or very unsure",
+}
+INPUT_OF = {"recon_mnist": "x_recon_mnist", "recon_svhn": "x_recon_svhn", "kl": "mu"}
+
+
+def behaviour(answer: Answer, part: str) -> str | None:
+    """Return a cause for a part that is no typical wrong formula, from how it behaves; None if it shows nothing."""
+    inputs = draw(torch.Generator().manual_seed(1), batch=3)
+    name = INPUT_OF[part]
+    entries = "dimensions" if part == "kl" else "pixels"
+
+    def value(*places: int) -> float:
+        """Return the part where the entries at these places are others."""
+        moved = inputs[name].clone().flatten()  # type: ignore[literal-required]
+        for place in places:
+            moved[place] = moved[place] + 3 if part == "kl" else 0.02 if moved[place] > 0.5 else 0.98
+        changed = {**inputs, name: moved.view(inputs[name].shape)}  # type: ignore[literal-required]
+        return float(getattr(call(answer, **changed), part).detach())
+
+    neighbour = -2 if part == "kl" else -1 - inputs[name][0, 0].numel()  # type: ignore[literal-required]
+    if part == "recon_mnist":
+        neighbour = -2
+    try:
+        plain, again = value(), value()
+        one, other, both = value(-1), value(neighbour), value(-1, neighbour)
+    except (Wrong, AnswerError):
+        return None
+    if not math.isclose(plain, again, rel_tol=1e-6):
+        return "the result is random, or depends on earlier calls"
+    if math.isclose(plain, one, rel_tol=1e-5):
+        return f"{entries} are left out: the last of the last image does not count"
+    if abs(both - one - other + plain) > 1e-2 * (abs(one - plain) + abs(other - plain)):
+        return f"{entries} are put together before the formula is applied to each of them"
+    if math.isclose(plain, float(getattr(references.vae_loss(**inputs), part)), rel_tol=0.02):
+        return "nearly right everywhere: a small constant, a clamp, or numbers of fewer digits"
+    return None
+
+
+def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs, cause: str | None = None) -> None:
+    """Compare one part, and name its mistake; `cause` is what is known of one that is no typical mistake."""
     if same(got, right):
         return  # without working out what the mistakes would give
     whole = Mistake(
@@ -296,7 +340,7 @@ def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs) -> None:
         got,
         right,
         mistakes=[*TABLES[part](inputs), whole],
-        cause=NAN if got.isnan() else f"{part} is not what its definition gives",
+        cause=NAN if got.isnan() else cause or f"{part} is not what its definition gives",
         hint=NAN_HINT
         if got.isnan()
         else "Compute it by hand for one image of two pixels (or one latent dimension), and compare.",
@@ -350,10 +394,12 @@ def compare_loss(
     svhn_weight: float = 1.0,
     present: tuple[str, ...] = LossParts._fields[1:],
     why: tuple[str, str] | None = None,
+    answer: Answer | None = None,
 ) -> None:
     """Compare the total with the returned parts, so that a wrong part costs its own points only.
 
-    `why` is cause and hint where they are known; else those of a typical wrong total are looked for.
+    `why` is cause and hint where they are known; else those of a typical wrong total are looked for, and then what the
+    total of the `answer` counts.
     """
     cause, hint = why or (
         "the total is not the weighted sum of the three parts",
@@ -369,14 +415,34 @@ def compare_loss(
             )
     parts = LossParts(*(part.detach().double() for part in got))
     right = parts.recon_mnist + svhn_weight * parts.recon_svhn + beta * parts.kl
-    compare(
-        "loss",
-        got.loss,
-        right,
-        mistakes=[] if why else loss_mistakes(parts, beta, svhn_weight),
-        cause=cause,
-        hint=hint,
-    )
+    mistakes = [] if why else loss_mistakes(parts, beta, svhn_weight)
+    if len(present) < 3:
+        mistakes = [m._replace(cause=f"{m.cause}, given {' and '.join(present)} only") for m in mistakes]
+    if answer and not why and not same(got.loss, right):
+        cause = counted(answer, beta, svhn_weight, present) or cause
+    compare("loss", got.loss, right, mistakes=mistakes, cause=cause, hint=hint)
+
+
+def counted(answer: Answer, beta: float, svhn_weight: float, present: tuple[str, ...]) -> str | None:
+    """Return in words what the total counts, from calls with the same weights; None if it is no sum of the parts."""
+    generator, rows, totals = torch.Generator().manual_seed(2), [], []
+    try:
+        for share in (0.0, 0.2, 0.4, 0.6, 0.8, 0.5, 0.1):
+            inputs = draw(generator, batch=3, latent=4 + int(50 * share))
+            inputs["x_recon_svhn"] = torch.lerp(inputs["x_recon_svhn"], inputs["x_svhn"], share)
+            inputs["x_recon_mnist"] = torch.lerp(inputs["x_recon_mnist"], torch.tensor(0.5), (3 * share) % 1)
+            got = call(answer, **needed(inputs, present), beta=beta, svhn_weight=svhn_weight)
+            rows.append([*(float(getattr(got, name).detach()) for name in present), 1.0])
+            totals.append(float(got.loss.detach()))
+    except (Wrong, AnswerError):
+        return None
+    weights, *_ = np.linalg.lstsq(np.array(rows), np.array(totals), rcond=None)
+    if not np.allclose(np.array(rows) @ weights, totals, rtol=1e-4):
+        return None
+    terms = [
+        f"{weight:.3g} * {name}" for name, weight in zip((*present, "1"), weights, strict=True) if abs(weight) > 1e-2
+    ]
+    return f"with beta = {beta:g} and svhn_weight = {svhn_weight:g} your total is {' + '.join(terms) or 0}"
 
 
 def needed(inputs: Mapping[str, Any], present: tuple[str, ...]) -> dict[str, Any]:
@@ -436,11 +502,14 @@ def stored_inputs(batch: int, latent: int) -> Inputs:
 
 def compare_part(answer: Answer, generator: torch.Generator, part: str) -> None:
     """Compare one part of joint calls with the formula on random inputs and with the stored references."""
-    for inputs in (draw(generator), *extremes(generator, part)):
+    for number, inputs in enumerate((draw(generator), *extremes(generator, part))):
         got = call(answer, **inputs)
-        right = getattr(references.vae_loss(**inputs), part)
+        found, right = getattr(got, part), getattr(references.vae_loss(**inputs), part)
         with naming_order(got, inputs):
-            compare_with(part, getattr(got, part), right, inputs)
+            edge = f"{EDGES[part]}: a clamp, a small constant or a special case"
+            compare_with(
+                part, found, right, inputs, None if same(found, right) else edge if number else behaviour(answer, part)
+            )
     for case in references.golden()["vae_loss"]:
         inputs = stored_inputs(case["batch"], case["latent"])
         got = call(answer, **inputs)
@@ -473,7 +542,12 @@ def test_loss(vae_loss: Answer, generator: torch.Generator) -> None:
     given = copied(inputs)
     got, again = scalars(vae_loss(**given)), call(vae_loss, **inputs)
     with naming_order(got, inputs):
-        compare_loss(got)
+        if not same(got.loss, sum(got[1:])) and same(
+            (one := call(vae_loss, **inputs, beta=1.0, svhn_weight=1.0)).loss, sum(one[1:])
+        ):
+            cause = "a weight that is not given is not 1: with beta = 1 and svhn_weight = 1 given, the total is right"
+            compare_loss(got, why=(cause, "Leave the first line as it was given: beta=1.0, svhn_weight=1.0."))
+        compare_loss(got, answer=vae_loss)
     for name in LossParts._fields:
         cause, hint = "the result is random", "The KL of two Gaussians has a formula; nothing here is drawn."
         compare(name, getattr(again, name), getattr(got, name).detach(), cause=cause, hint=hint)
@@ -522,7 +596,13 @@ def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
 def test_beta(vae_loss: Answer, generator: torch.Generator) -> None:
     """beta multiplies the KL in the total, and nothing else."""
     weighted(
-        vae_loss, generator, "beta", (3.0, 0.25, 0.0), ("recon_mnist", "kl"), ("recon_mnist", "recon_svhn"), ("kl",)
+        vae_loss,
+        generator,
+        "beta",
+        (3.0, 1.5, 0.25, 0.0),
+        ("recon_mnist", "kl"),
+        ("recon_mnist", "recon_svhn"),
+        ("kl",),
     )
     inputs = draw(generator)
     compare_loss(scalars(vae_loss(*copied(inputs).values(), 3.0)), beta=3.0)  # in the documented order, without a name
@@ -532,7 +612,7 @@ def test_beta(vae_loss: Answer, generator: torch.Generator) -> None:
 def test_svhn_weight(vae_loss: Answer, generator: torch.Generator) -> None:
     """svhn_weight multiplies the SVHN term in the total, and nothing else."""
     presents = (("recon_svhn", "kl"), ("recon_mnist", "kl"), ("recon_mnist", "recon_svhn"), ("recon_svhn",))
-    weighted(vae_loss, generator, "svhn_weight", (7.0, 0.25, 0.0), *presents)
+    weighted(vae_loss, generator, "svhn_weight", (7.0, 1.5, 0.25, 0.0), *presents)
 
 
 def weighted(
@@ -544,37 +624,63 @@ def weighted(
     """
     inputs = draw(generator)
     plain = call(answer, **inputs)
-    for value in values:
+    found = {value: call(answer, **inputs, **{name: value}) for value in values}
+    misused = {value: instead for value, got in found.items() if not same(instead := used(got, name), value)}
+    for value, got in found.items():
         weight = {name: value}
-        got = call(answer, **inputs, **weight)
         with naming_order(got, {**inputs, **weight}):
-            compare_weighted(plain, got, ordinary=value == values[0], **weight)
+            compare_weighted(answer, plain, got, misused if len(misused) < len(values) else {}, **weight)
     weight = {name: values[0]}
     for present in presents:
         given = needed(inputs, present)
         got = call(answer, **given, **weight)
         with naming_order(got, {**given, **weight}):
-            compare_loss(got, weight.get("beta", 1.0), weight.get("svhn_weight", 1.0), present)
+            compare_loss(got, weight.get("beta", 1.0), weight.get("svhn_weight", 1.0), present, answer=answer)
 
 
-def compare_weighted(plain: LossParts, got: LossParts, *, ordinary: bool, **weight: float) -> None:
+def used(got: LossParts, name: str) -> float:
+    """Return by what a total multiplies the part of a weight, if the rest of it is right."""
+    _, mnist, svhn, kl = (float(part.detach()) for part in got)
+    part, rest = (kl, mnist + svhn) if name == "beta" else (svhn, mnist + kl)
+    return (float(got.loss.detach()) - rest) / part if part else math.nan
+
+
+def misuse(name: str, misused: Mapping[float, float]) -> str:
+    """Return what happens to a weight, from what the total uses in place of some values of it."""
+    value, instead = next(iter(misused.items()))
+    for what, rule in (
+        (f"a bound keeps {name} at 1 or more", lambda v: max(v, 1.0)),
+        (f"a bound keeps {name} at 1 or less", lambda v: min(v, 1.0)),
+        (f"{name} is cut to a whole number", lambda v: float(int(v))),
+    ):
+        if len(misused) > 1 and all(same(taken, rule(given)) for given, taken in misused.items()):
+            return f"{what}: with {name} = {value:g} the total takes {instead:.3g}"
+    if [*misused] == [0.0]:
+        return f"{name} = 0 is taken for a weight that was not given: the total takes {instead:.3g}"
+    return f"{name} = {value:g} is not used as it is: the total takes {instead:.3g}"
+
+
+def compare_weighted(
+    answer: Answer, plain: LossParts, got: LossParts, misused: Mapping[float, float], **weight: float
+) -> None:
     """Compare the results of a weighted call with those of one without a weight.
 
-    Where only a weight that is not `ordinary` goes wrong, neither total nor part is wrong as such.
+    `misused` says what the totals use in place of some of the weights, where they use others as they are.
     """
     name, value = next(iter(weight.items()))
     unweighted_hint = f"{name} belongs in the total only; the parts are returned unweighted."
-    why = (
-        f"{name} = {value:g} is not used as it is: a default, a bound, a cast or a special case takes its place",
-        "Multiply by the weight that is given; 0 and numbers below 1 need no line of their own.",
-    )
     for part in LossParts._fields[1:]:
         unweighted = getattr(plain, part).detach()
-        multiplied = f"the returned part is already multiplied by {name}"
-        cause, hint = (f"{name} changes {part}", unweighted_hint) if ordinary else why
-        typical = [Mistake(multiplied, unweighted_hint, unweighted * value)] if ordinary else []
-        compare(part, getattr(got, part), unweighted, mistakes=typical, cause=cause, hint=hint)
-    compare_loss(got, weight.get("beta", 1.0), weight.get("svhn_weight", 1.0), why=None if ordinary else why)
+        typical = [Mistake(f"the returned part is already multiplied by {name}", unweighted_hint, unweighted * value)]
+        cause = f"{part} is another one with {name} = {value:g}: a special case for that weight changes it"
+        hint = unweighted_hint if value else "0 and numbers below 1 need no line of their own."
+        if value:
+            compare(part, getattr(got, part), unweighted, mistakes=typical, cause=cause, hint=hint)
+        else:
+            compare(part, getattr(got, part), unweighted, cause=cause, hint=hint)
+    hint = "Multiply by the weight that is given; 0 and numbers below 1 need no line of their own."
+    why = (misuse(name, misused), hint) if value in misused else None
+    compare_loss(got, weight.get("beta", 1.0), weight.get("svhn_weight", 1.0), why=why, answer=answer)
 
 
 @pytest.mark.points(1)
@@ -604,7 +710,7 @@ def compare_gradients(
             raise Wrong(
                 expected=f"a gradient at {name}",
                 got="no gradient",
-                cause="detach, .data, .item(), float(), numpy or torch.tensor(...) cuts the graph",
+                cause=f"{name} is cut from the graph: it passes through detach, numpy or a number, or under no_grad",
                 hint="Keep every term a tensor that is computed from the inputs with torch operations.",
             )
         compare(
@@ -637,8 +743,19 @@ def test_scalars(vae_loss: Answer, generator: torch.Generator) -> None:
                         expected=f"{name} as a tensor of shape () and dtype {str(dtype).removeprefix('torch.')}, "
                         f"given {' and '.join(present)}",
                         got=describe(part),
-                        cause="an absent part is a Python number, or a tensor of the default dtype or device"
-                        if name not in present and name != "loss"
-                        else "item(), float(), a cast or a missing reduction",
+                        cause=unlike(part, dtype, absent=name not in present and name != "loss"),
                         hint="Begin each part with a zero made from an input: x.new_zeros(()).",
                     )
+
+
+def unlike(part: object, dtype: torch.dtype, *, absent: bool) -> str:
+    """Return what tells a part from a scalar tensor of a dtype, and how it came to that."""
+    if not isinstance(part, Tensor):
+        return "an absent part is a Python number" if absent else "item() or float() made a Python number of the tensor"
+    if part.shape != ():
+        shape = f"has shape {tuple(part.shape)}"
+        return f"the zero of an absent part {shape}" if absent else f"a sum or a mean is missing: the result {shape}"
+    kind = str(part.dtype).removeprefix("torch.")
+    if part.dtype != dtype:
+        return f"the zero of an absent part is {kind}, whatever the inputs are" if absent else f"a cast makes it {kind}"
+    return f"a part is on the device {part.device}, not on that of the inputs"

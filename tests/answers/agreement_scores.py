@@ -204,7 +204,7 @@ WRONG = {
     diagonal: "not every first posterior meets every second one",
     keeps_dimensions: "the sum over the dimensions is missing",
     normalised: "set against the others of its row",
-    detached: "cuts the graph",
+    detached: "is cut from the graph",
     six_dimensions: "not the log of the integral",
     negates_its_input: "in-place operation changes logvar1",
     first_not_subtracted: "A(P1, eta1) is not subtracted",

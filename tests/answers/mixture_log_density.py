@@ -183,7 +183,7 @@ WRONG = {
     overflows: "exp makes them 0",
     mean_over_the_batch: "takes the batch away",
     keeps_dimensions: "is missing",
-    detached: "cuts the graph",
+    detached: "is cut from the graph",
     at_most_zero: "a clamp, a small constant or float16",
     right_where_nothing_underflows: "its value or its gradient is infinite",
     centres_its_input: "in-place operation changes z",

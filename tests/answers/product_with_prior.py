@@ -184,7 +184,7 @@ WRONG = {
     sums_over_the_batch: "does not go over the experts",
     first_two_only: "not every expert counts",
     overwrites: "in-place operation changes mu",
-    detached: "cuts the graph",
+    detached: "is cut from the graph",
     always_double: "changes the dtype",
     clamped: "a clamp or a small constant",
     mean_over_experts: "the mean over the experts where their sum belongs",

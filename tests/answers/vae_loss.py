@@ -267,7 +267,7 @@ WRONG = {
     ),
     "Python numbers": (
         lambda **inputs: (functional(**inputs)[0], *(part.item() for part in functional(**inputs)[1:])),
-        "a missing reduction",
+        "made a Python number of the tensor",
     ),
     "absent parts as 0": (
         lambda **inputs: (
@@ -280,7 +280,7 @@ WRONG = {
         lambda mu=None, logvar=None, **inputs: functional(
             mu=None if mu is None else mu.detach(), logvar=None if logvar is None else logvar.detach(), **inputs
         ),
-        "cuts the graph",
+        "is cut from the graph",
     ),
     "no defaults": (without_absent_views, "required positional arguments"),
     "absent views crash": (crashes_on_absent_views, "'NoneType' object"),
@@ -288,8 +288,8 @@ WRONG = {
     "overwritten": (overwritten, "an in-place operation overwrote"),
     "zeros": (lambda *images, **inputs: (torch.zeros(()),) * 4, "is not computed"),
     "rounds its targets": (rounds_targets, "an in-place operation changes x_mnist"),
-    "0 means the default": (zero_means_default, "beta = 0 is not used as it is"),
-    "small weights cut": (small_weights_cut, "beta = 0.25 is not used as it is"),
+    "0 means the default": (zero_means_default, "beta = 0 is taken for a weight that was not given"),
+    "small weights cut": (small_weights_cut, "a bound keeps beta at 1 or more"),
     "unweighted without views": (unweighted_without_views, "beta is ignored in the total"),
     "of 1024 pixels": (
         changed(lambda b, m, k, q, y, **_: (b, if_given(y, lambda: F.mse_loss(q, y) * 3 * 1024), k)),
@@ -313,7 +313,7 @@ WRONG = {
                 if_given(mu, lambda: parts(None, None, None, None, mu, logvar.clamp(-6, 6))[2]),
             )
         ),
-        "kl is not what its definition gives",
+        "right for usual posteriors, wrong where they are very sure",
     ),
     "clamped at a thousandth": (
         changed(
@@ -323,7 +323,7 @@ WRONG = {
                 k,
             )
         ),
-        "recon_mnist is not what its definition gives",
+        "right for usual pixels, wrong where",
     ),
     "nan for black pixels": (
         changed(
@@ -344,6 +344,6 @@ WRONG = {
                 k,
             )
         ),
-        "recon_mnist is not what its definition gives",
+        "nearly right everywhere",
     ),
 }
