@@ -271,7 +271,10 @@ def _mismatch(pairs: list[Pair], given: Views) -> str:
         return "an index into a class is taken for one into the dataset, in both"
     for k, (place, other) in enumerate((("second", "first"), ("first", "second"))):
         if all(right[k] for right in shown):
-            return f"every {other} image shows the label, but {place} images are read at the index of another digit's"
+            return (
+                f"every {other} image shows the label, but not every {place} one: it is read at the index of another "
+                "digit's image, or the pairs are those of other datasets"
+            )
     return (
         "an image is read at a wrong index (an index into a class is taken for one into the dataset, or the pairs are "
         "those of other datasets), or labels do not decide who meets whom"

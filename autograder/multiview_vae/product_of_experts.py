@@ -184,43 +184,61 @@ def compare_far(answer: Answer, experts: Experts, *, mean: bool = True, logvar: 
     got = call(answer, *experts)
     if all(map(same, got, references.product_of_experts(*experts))):
         return  # without another call
-    cause, hint = (SMALL, STABLE) if usual(answer) else (CAUSE, HINT)
+    near = draw(torch.Generator().manual_seed(1), *experts[0].shape)
+    if not usual(answer):
+        cause, hint = CAUSE, HINT
+    elif not all(map(same, call(answer, *near), references.product_of_experts(*near))):
+        cause, hint = f"right for some shapes, but not for {tuple(experts[0].shape)}: a size is fixed", HINT
+    elif not all(part.isfinite().all() for part in got):
+        cause, hint = "a number is rounded to 0, or infinite, before its logarithm or a quotient is taken", STABLE
+    else:
+        cause, hint = SMALL, STABLE
     compare_joint(got[0] if mean else None, got[1] if logvar else None, experts, cause=cause, hint=hint)
 
 
 def behaviour(answer: Answer) -> tuple[str, str]:
     """Return cause and hint for a result that is no typical wrong formula, from how the answer behaves."""
-    experts = draw(torch.Generator().manual_seed(1), 5, 4)
-    entry = (-1, -1)
+    experts, others = (draw(torch.Generator().manual_seed(seed), 5, 4) for seed in (1, 2))
+    moved = [expert.clone() for expert in experts]
+    for step, expert in enumerate(moved, 1):
+        expert[-1, -1] += step
+
+    def found(*given: Tensor) -> Tensor:
+        return torch.stack(call(answer, *given)).detach()
+
     try:
-        first, again = (torch.stack(call(answer, *experts)).detach() for _ in range(2))
-        moved = [expert.clone() for expert in experts]
-        for expert in moved:
-            expert[entry] += 1
-        after = torch.stack(call(answer, *moved)).detach()
-        swapped = torch.stack(call(answer, *experts[2:], *experts[:2])).detach()
+        first, again, other, after = (found(*given) for given in (experts, experts, others, moved))
+        swapped = found(*experts[2:], *experts[:2])
+        by_kind = found(*(experts[i] for i in (0, 2, 1, 3)))
     except (Wrong, AnswerError):
         return CAUSE, HINT
-    if first.shape != (2, 5, 4):
+    right = torch.stack(references.product_of_experts(*experts))
+    if first.shape != right.shape:
         return CAUSE, HINT
     if not same(again, first):
         return "the result is random, or depends on earlier calls", "Compute it from the four inputs alone."
+    if same(other, first):
+        return "the result of an earlier call is returned", "Compute it from the four inputs alone."
     touched = ~torch.isclose(after, first, rtol=1e-4, atol=1e-5).all(0)
-    if not touched[entry]:
+    if not touched[-1, -1]:
         return (
             "entries are left out: the last one does not count",
             "The product is taken for each entry, by one formula.",
         )
-    touched[entry] = False
+    touched[-1, -1] = False
     if touched.any():
         axis = "the latent dimensions" if touched[-1].any() and not touched[:-1].any() else "the batch"
         return (
             f"entries influence each other: a sum, mean, maximum or softmax goes over {axis}",
             "Each entry has a product of its own: only the two experts are put together.",
         )
+    if same(by_kind, right):
+        return "the parameters are in another order than mu1, logvar1, mu2, logvar2", "Leave the first line as it was."
     if not same(swapped, first):
         return "the formula treats the two experts differently", "Exchange 1 and 2 everywhere: it should stay the same."
-    if same(first, torch.stack(references.product_of_experts(*experts)), rtol=0.02, atol=0.02):
+    if same(first, right):
+        return "other experts are joined rightly: a special case or a bound changes some", HINT
+    if same(first, right, rtol=0.02, atol=0.02):
         return "nearly right everywhere: a small constant, or numbers of fewer digits than float32", STABLE
     return CAUSE, HINT
 
@@ -419,8 +437,14 @@ def gradients(answer: Answer, experts: Experts, rtol: float) -> None:
     given = [expert.clone().requires_grad_() for expert in experts]
     mu, logvar = tensors(answer(*given), "mu", "logvar")
     total = mu.sum() + logvar.sum()
-    if total.requires_grad:
-        backward(total)
+    if not total.requires_grad:
+        raise Wrong(
+            expected="gradients of mean and log-variance at the inputs",
+            got="a result that no gradient comes back from",
+            cause="the whole result is cut from the graph: numpy, detach or torch.no_grad()",
+            hint="Compute with torch operations on the inputs: the encoders learn through this function.",
+        )
+    backward(total)
     for name, got, want in zip(("mu1", "logvar1", "mu2", "logvar2"), given, wanted, strict=True):
         compare_gradient(name, got.grad, want.grad, overflow=STABLE, rtol=rtol)
 

@@ -295,35 +295,51 @@ INPUT_OF = {"recon_mnist": "x_recon_mnist", "recon_svhn": "x_recon_svhn", "kl": 
 
 def behaviour(answer: Answer, part: str) -> str | None:
     """Return a cause for a part that is no typical wrong formula, from how it behaves; None if it shows nothing."""
-    inputs = draw(torch.Generator().manual_seed(1), batch=3)
+    inputs, others = (draw(torch.Generator().manual_seed(seed), batch=4) for seed in (1, 2))
     name = INPUT_OF[part]
     entries = "dimensions" if part == "kl" else "pixels"
+    tensor: Tensor = inputs[name]  # type: ignore[literal-required]
+    # Of SVHN, the same pixel in another channel.
+    neighbour = -1 - tensor[0, 0].numel() if part == "recon_svhn" else -2
 
-    def value(*places: int) -> float:
+    def value(*places: int, given: Inputs = inputs) -> float:
         """Return the part where the entries at these places are others."""
-        moved = inputs[name].clone().flatten()  # type: ignore[literal-required]
+        moved = given[name].clone().flatten()  # type: ignore[literal-required]
         for place in places:
             moved[place] = moved[place] + 3 if part == "kl" else 0.02 if moved[place] > 0.5 else 0.98
-        changed = {**inputs, name: moved.view(inputs[name].shape)}  # type: ignore[literal-required]
+        changed = {**given, name: moved.view(tensor.shape)}
         return float(getattr(call(answer, **changed), part).detach())
 
-    neighbour = -2 if part == "kl" else -1 - inputs[name][0, 0].numel()  # type: ignore[literal-required]
-    if part == "recon_mnist":
-        neighbour = -2
     try:
-        plain, again = value(), value()
-        one, other, both = value(-1), value(neighbour), value(-1, neighbour)
+        plain, again, other = value(), value(), value(given=others)
+        first, last, near, both = value(0), value(-1), value(neighbour), value(-1, neighbour)
     except (Wrong, AnswerError):
         return None
+    right = float(getattr(references.vae_loss(**inputs), part))
+    if plain == 0 == other:
+        return f"{part} is 0 where all inputs are given: it is not computed"
     if not math.isclose(plain, again, rel_tol=1e-6):
         return "the result is random, or depends on earlier calls"
-    if math.isclose(plain, one, rel_tol=1e-5):
+    if math.isclose(plain, other, rel_tol=1e-6):
+        return "the result of an earlier call is returned"
+    if math.isclose(plain, last, rel_tol=1e-5) and math.isclose(plain, first, rel_tol=1e-5):
+        return f"{name} is not used"
+    if math.isclose(plain, last, rel_tol=1e-5):
         return f"{entries} are left out: the last of the last image does not count"
-    if abs(both - one - other + plain) > 1e-2 * (abs(one - plain) + abs(other - plain)):
+    if abs(both - last - near + plain) > 1e-2 * (abs(last - plain) + abs(near - plain)):
         return f"{entries} are put together before the formula is applied to each of them"
-    if math.isclose(plain, float(getattr(references.vae_loss(**inputs), part)), rel_tol=0.02):
+    if math.isclose(plain, right, rel_tol=0.02) and not math.isclose(plain, right, rel_tol=1e-4):
         return "nearly right everywhere: a small constant, a clamp, or numbers of fewer digits"
     return None
+
+
+def edge(answer: Answer, part: str, inputs: Inputs) -> str:
+    """Return a cause for a part that is right for usual inputs, and wrong for these."""
+    (batch, latent), generator = inputs["mu"].shape, torch.Generator().manual_seed(1)
+    usual = draw(generator, batch=batch, latent=latent)
+    if same(getattr(call(answer, **usual), part), getattr(references.vae_loss(**usual), part)):
+        return f"{EDGES[part]}: a clamp, a small constant or a special case"
+    return f"right at first, wrong for a batch of {batch} with {latent} latent dimensions: a size is fixed, or kept"
 
 
 def compare_with(part: str, got: Tensor, right: Tensor, inputs: Inputs, cause: str | None = None) -> None:
@@ -458,10 +474,10 @@ def only(answer: Answer, generator: torch.Generator, *present: str) -> None:
     # A wrong KL costs its points elsewhere; here it must not depend on the views.
     own = call(answer, **inputs) if "kl" in present else got
     with naming_order(got, given):
-        compare_only(got, own, inputs, present)
+        compare_only(got, own, inputs, present, answer)
 
 
-def compare_only(got: LossParts, own: LossParts, inputs: Inputs, present: tuple[str, ...]) -> None:
+def compare_only(got: LossParts, own: LossParts, inputs: Inputs, present: tuple[str, ...], answer: Answer) -> None:
     """Compare the results of a call with what the present parts need; `own` are those of a call with everything."""
     for name in LossParts._fields[1:]:
         if name == "kl" and name in present:
@@ -479,7 +495,7 @@ def compare_only(got: LossParts, own: LossParts, inputs: Inputs, present: tuple[
                 else f"{name} counts although its inputs are absent",
                 hint="What is None contributes 0.",
             )
-    compare_loss(got, present=present)
+    compare_loss(got, present=present, answer=answer)
 
 
 def stored_inputs(batch: int, latent: int) -> Inputs:
@@ -505,11 +521,11 @@ def compare_part(answer: Answer, generator: torch.Generator, part: str) -> None:
     for number, inputs in enumerate((draw(generator), *extremes(generator, part))):
         got = call(answer, **inputs)
         found, right = getattr(got, part), getattr(references.vae_loss(**inputs), part)
+        why = None
+        if not same(found, right):
+            why = edge(answer, part, inputs) if number else behaviour(answer, part)
         with naming_order(got, inputs):
-            edge = f"{EDGES[part]}: a clamp, a small constant or a special case"
-            compare_with(
-                part, found, right, inputs, None if same(found, right) else edge if number else behaviour(answer, part)
-            )
+            compare_with(part, found, right, inputs, why)
     for case in references.golden()["vae_loss"]:
         inputs = stored_inputs(case["batch"], case["latent"])
         got = call(answer, **inputs)
@@ -700,8 +716,14 @@ def compare_gradients(
     loss: object, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], learned: tuple[str, ...]
 ) -> None:
     """Compare the gradients of a loss with those that are wanted, for the inputs that are learned."""
-    if isinstance(loss, Tensor) and loss.requires_grad:
-        backward(loss.sum())
+    if not (isinstance(loss, Tensor) and loss.requires_grad):
+        raise Wrong(
+            expected="gradients of the loss at its inputs",
+            got=f"{describe(loss)} that no gradient comes back from",
+            cause="the whole loss is cut from the graph: item() or float(), detach, or torch.tensor(...)",
+            hint="Keep every term a tensor that is computed from the inputs with torch operations.",
+        )
+    backward(loss.sum())
     for name in learned:
         got = given[name].grad
         want = wanted[name].grad

@@ -329,7 +329,7 @@ WRONG = {
     UsesUp: "was changed in place",
     SharedByAll: "paired since",
     OfTheNewest: "where another PairedDataset finds it",
-    ByFirstLabels: "second images are read at the index of another digit",
+    ByFirstLabels: "or the pairs are those of other datasets",
     ReadsImages: "an image was read to make the pairs",
     TensorTargets: "no attribute 'numpy'",
     FirstHundred: "no label has more than 100 pairs",
