@@ -237,7 +237,7 @@ def behaviour(answer: Answer) -> tuple[str, str]:
     if not same(swapped, first):
         return "the formula treats the two experts differently", "Exchange 1 and 2 everywhere: it should stay the same."
     if same(first, right):
-        return "other experts are joined rightly: a special case or a bound changes some", HINT
+        return "right for most experts: a special case or a bound changes some", HINT
     if same(first, right, rtol=0.02, atol=0.02):
         return "nearly right everywhere: a small constant, or numbers of fewer digits than float32", STABLE
     return CAUSE, HINT
