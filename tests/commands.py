@@ -21,6 +21,7 @@ from autograder.configuration import read_configuration
 from autograder.imports import uncollected
 
 ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent  # of the commands that tests start by themselves
 IMPORTED = ("torch", "nbgrader.apps.nbgraderapp", "autograder.classroom.command", "autograder.classroom.stock")
 
 

@@ -184,7 +184,8 @@ def compare_far(answer: Answer, experts: Experts, *, mean: bool = True, logvar: 
     got = call(answer, *experts)
     if all(map(same, got, references.product_of_experts(*experts))):
         return  # without another call
-    near = draw(torch.Generator().manual_seed(1), *experts[0].shape)
+    mu1, logvar1, mu2, logvar2 = draw(torch.Generator().manual_seed(1), *experts[0].shape)
+    near = (mu1, logvar1.clamp(-1, 1), mu2, logvar2.clamp(-1, 1))
     if not usual(answer):
         cause, hint = CAUSE, HINT
     elif not all(map(same, call(answer, *near), references.product_of_experts(*near))):

@@ -322,14 +322,14 @@ def behaviour(answer: Answer, part: str) -> str | None:
         return "the result is random, or depends on earlier calls"
     if math.isclose(plain, other, rel_tol=1e-6):
         return "the result of an earlier call is returned"
+    if math.isclose(plain, right, rel_tol=0.02) and not math.isclose(plain, right, rel_tol=1e-4):
+        return "nearly right everywhere: a small constant, a clamp, or numbers of fewer digits"
     if math.isclose(plain, last, rel_tol=1e-5) and math.isclose(plain, first, rel_tol=1e-5):
         return f"{name} is not used"
     if math.isclose(plain, last, rel_tol=1e-5):
         return f"{entries} are left out: the last of the last image does not count"
     if abs(both - last - near + plain) > 1e-2 * (abs(last - plain) + abs(near - plain)):
         return f"{entries} are put together before the formula is applied to each of them"
-    if math.isclose(plain, right, rel_tol=0.02) and not math.isclose(plain, right, rel_tol=1e-4):
-        return "nearly right everywhere: a small constant, a clamp, or numbers of fewer digits"
     return None
 
 
