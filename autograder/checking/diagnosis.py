@@ -30,7 +30,14 @@ class Mistake(NamedTuple):
 
 
 def backward(total: Any) -> None:
-    """Run backward from a scalar tensor; raise `Wrong` where the answer's own operations make that impossible."""
+    """Run backward from a scalar; raise `Wrong` where the answer's own operations make that impossible."""
+    if not getattr(total, "requires_grad", False):
+        raise Wrong(
+            expected="gradients of the result at the inputs",
+            got=f"{describe(total)} that no gradient comes back from",
+            cause="the whole result is cut from the graph: detach, numpy or a number, or torch.no_grad()",
+            hint="Compute with torch operations on the inputs: the encoders learn through this function.",
+        )
     try:
         total.backward()
     except RuntimeError as error:

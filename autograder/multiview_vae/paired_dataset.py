@@ -205,18 +205,15 @@ def items(answer: Answer, given: Views) -> list[Pair]:
 def last_readable(dataset: Any, every: range) -> int | None:
     """Return how many of the first items can be read; None if that is not where the error lies."""
     low, high = 0, len(every)  # item `low - 1` can be read, item `high` perhaps not
-    try:
-        while low < high:
-            middle = (low + high) // 2
-            try:
-                dataset.take([middle])
-                low = middle + 1
-            except AnswerError as error:
-                if "IndexError" not in str(error):
-                    return None
-                high = middle
-    except Wrong:
-        return None
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            dataset.take([middle])
+            low = middle + 1
+        except AnswerError as error:
+            if "IndexError" not in str(error):
+                return None
+            high = middle
     return low if 0 < low < len(every) else None
 
 
@@ -324,11 +321,12 @@ def expect_number(n: int, given: Views, pairs: list[Pair] | None = None) -> None
         return
     one, two = Counter(given.first_labels), Counter(given.second_labels)
     common = sorted(one.keys() & two.keys())
+    one_each = "there is only one pair for each label" if pairs else "the length is the number of labels, not of pairs"
     by_label = {  # cause -> pairs of each label
         "the larger class counts, so images of the smaller one are repeated": {c: max(one[c], two[c]) for c in common},
         "every image is paired with every image of its label": {c: one[c] * two[c] for c in common},
         "every class is cut to the smallest class of all": dict.fromkeys(common, min(per_label.values(), default=0)),
-        "there is only one pair for each label": dict.fromkeys(common, 1),
+        one_each: dict.fromkeys(common, 1),
         "the last pair of each label is lost": {c: per_label[c] - 1 for c in common},
         "each pair counts twice, once for each image": {c: 2 * per_label[c] for c in common},
     }
@@ -340,23 +338,20 @@ def expect_number(n: int, given: Views, pairs: list[Pair] | None = None) -> None
     }
     fitting = [cause for cause, numbers in total.items() if n in numbers]
     missing = ""
-    by_count = "some labels have too many or too few pairs"
+    otherwise = "some labels have too many or too few pairs"
     if pairs is None:
-        by_label["the length is the number of labels, not of pairs"] = by_label.pop(
-            "there is only one pair for each label"
-        )
         fitting += [cause for cause, counts in by_label.items() if sum(counts.values()) == n]
     else:
         got = Counter(pair.label for pair in pairs)
         fitting += [cause for cause, counts in by_label.items() if +Counter(counts) == got]
-        by_count = _off(got, per_label)
+        otherwise = _off(got, per_label)
         label = max(common or [0], key=lambda c: abs(got[c] - per_label[c]))
         missing = f"label {label}: {per_label[label]} pairs expected, {got[label]} found"
     raise Wrong(
         expected=f"{right} pairs, the sum over labels of min(number in the first, number in the second)",
         got=f"{n} pairs",
         where=missing,
-        cause=fitting[0] if len(fitting) == 1 else by_count,
+        cause=fitting[0] if len(fitting) == 1 else otherwise,
         hint="Two classes of 3 and 5 images make 3 pairs. Count by label with torch.bincount or numpy.bincount.",
     )
 

@@ -13,7 +13,18 @@ import torch
 from torch import Tensor
 
 from autograder.checking.answers import AnswerError
-from autograder.checking.diagnosis import NAN, NAN_HINT, Mistake, Wrong, backward, compare, describe, same, untouched
+from autograder.checking.diagnosis import (
+    NAN,
+    NAN_HINT,
+    Mistake,
+    Wrong,
+    backward,
+    compare,
+    compare_gradient,
+    describe,
+    same,
+    untouched,
+)
 from autograder.multiview_vae import references
 from autograder.multiview_vae.references import LossParts, pixel
 
@@ -688,12 +699,14 @@ def compare_weighted(
     for part in LossParts._fields[1:]:
         unweighted = getattr(plain, part).detach()
         typical = [Mistake(f"the returned part is already multiplied by {name}", unweighted_hint, unweighted * value)]
-        cause = f"{part} is another one with {name} = {value:g}: a special case for that weight changes it"
-        hint = unweighted_hint if value else "0 and numbers below 1 need no line of their own."
-        if value:
-            compare(part, getattr(got, part), unweighted, mistakes=typical, cause=cause, hint=hint)
-        else:
-            compare(part, getattr(got, part), unweighted, cause=cause, hint=hint)
+        compare(
+            part,
+            getattr(got, part),
+            unweighted,
+            mistakes=typical if value else [],  # with the weight 0, a part that is 0 may have been left out
+            cause=f"{part} is another one with {name} = {value:g}: a special case for that weight changes it",
+            hint=unweighted_hint,
+        )
     hint = "Multiply by the weight that is given; 0 and numbers below 1 need no line of their own."
     why = (misuse(name, misused), hint) if value in misused else None
     compare_loss(got, weight.get("beta", 1.0), weight.get("svhn_weight", 1.0), why=why, answer=answer)
@@ -716,33 +729,9 @@ def compare_gradients(
     loss: object, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], learned: tuple[str, ...]
 ) -> None:
     """Compare the gradients of a loss with those that are wanted, for the inputs that are learned."""
-    if not (isinstance(loss, Tensor) and loss.requires_grad):
-        raise Wrong(
-            expected="gradients of the loss at its inputs",
-            got=f"{describe(loss)} that no gradient comes back from",
-            cause="the whole loss is cut from the graph: item() or float(), detach, or torch.tensor(...)",
-            hint="Keep every term a tensor that is computed from the inputs with torch operations.",
-        )
-    backward(loss.sum())
+    backward(loss.sum() if isinstance(loss, Tensor) else loss)
     for name in learned:
-        got = given[name].grad
-        want = wanted[name].grad
-        assert want is not None
-        if got is None:
-            raise Wrong(
-                expected=f"a gradient at {name}",
-                got="no gradient",
-                cause=f"{name} is cut from the graph: it passes through detach, numpy or a number, or under no_grad",
-                hint="Keep every term a tensor that is computed from the inputs with torch operations.",
-            )
-        compare(
-            f"gradient at {name}",
-            got,
-            want,
-            cause="the loss depends on this input in another way than it should",
-            hint="Mend the parts first; the gradient follows.",
-            rtol=1e-3,
-        )
+        compare_gradient(name, given[name].grad, wanted[name].grad)
 
 
 @pytest.mark.points(1)
