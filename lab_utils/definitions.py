@@ -2,6 +2,7 @@
 
 import ast
 import linecache
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from lab_utils.errors import LabError
 
 with without_address_grammar():
     import nbformat
+
+
+# The notebooks that a call has run, its own and those that they take something from: each once.
+_running: ContextVar[dict[Path, tuple[dict[str, Any], set[str]]] | None] = ContextVar("running", default=None)
 
 
 class NotebookError(LabError, RuntimeError):
@@ -32,7 +37,27 @@ def load_definition(notebook: str | Path, name: str) -> Any:
     Raises NotebookError if there is no such notebook, it cannot be read or run, or it does not define the name, or the
     definition is still the stub that was handed out.
     """
+    running = _running.get()
+    if running is None:
+        token = _running.set({})
+        try:
+            return load_definition(notebook, name)
+        finally:
+            _running.reset(token)
     path = Path(notebook)
+    key = path.resolve()
+    if key not in running:
+        running[key] = _run(path)
+    namespace, stubs = running[key]
+    if name not in namespace:
+        raise NotebookError(f"{path} does not define {name}. Write it there, save the notebook, and run this again.")
+    if name in stubs:
+        raise NotebookError(f"{name} is not written yet in {path}. Write it there, save it, and run this again.")
+    return namespace[name]
+
+
+def _run(path: Path) -> tuple[dict[str, Any], set[str]]:
+    """Run what a notebook defines; return its names, and those whose last definition is the stub."""
     try:
         cells = nbformat.read(path, as_version=4).cells
     except FileNotFoundError:
@@ -40,19 +65,21 @@ def load_definition(notebook: str | Path, name: str) -> Any:
     except Exception as error:  # nbformat raises many kinds: JSON, schema, encoding
         raise NotebookError(f"{path} is not a readable notebook: {error}") from error
     namespace: dict[str, Any] = {"__name__": path.stem}
-    stub = False
+    stubs: set[str] = set()
     for number, cell in enumerate(cells):
         if cell.cell_type != "code":
             continue
         where = f"{path.name}[cell {number}]"
         try:
-            tree = ast.parse(TransformerManager().transform_cell(cell.source), where)
+            tree = _parse(cell.source, where)
         except SyntaxError as error:
             raise NotebookError(
                 f"{where} has a syntax error: {error}. Mend it there, save, and run this again."
             ) from error
         tree.body = [_beside(path, node) for node in tree.body if _defines(node)]
-        stub = next((_is_stub(node) for node in reversed(tree.body) if getattr(node, "name", "") == name), stub)
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                (stubs.add if _is_stub(node) else stubs.discard)(node.name)
         # So that tracebacks and `inspect` show the student's own lines.
         linecache.cache[where] = (len(cell.source), None, cell.source.splitlines(keepends=True), where)
         try:
@@ -61,11 +88,15 @@ def load_definition(notebook: str | Path, name: str) -> Any:
             raise
         except Exception as error:
             raise NotebookError(f"{where} raised {type(error).__name__}: {error}. Mend it there, save.") from error
-    if name not in namespace:
-        raise NotebookError(f"{path} does not define {name}. Write it there, save the notebook, and run this again.")
-    if stub:
-        raise NotebookError(f"{name} is not written yet in {path}. Write it there, save it, and run this again.")
-    return namespace[name]
+    return namespace, stubs
+
+
+def _parse(source: str, where: str) -> ast.Module:
+    """Return a cell's statements. What IPython adds to Python is no Python, and is translated only where it stands."""
+    try:
+        return ast.parse(source, where)
+    except SyntaxError:
+        return ast.parse(TransformerManager().transform_cell(source), where)
 
 
 def _is_stub(node: ast.AST) -> bool:

@@ -49,6 +49,21 @@ def test_what_a_notebook_takes_from_another_is_found_from_anywhere(notebook, tmp
     assert load_definition(path, "twice")(1) == 8
 
 
+def test_a_call_runs_each_notebook_once_and_the_next_call_sees_what_was_changed(notebook, tmp_path):
+    shared = tmp_path / "shared.ipynb"
+    notebook("class A:\n    pass", "def make():\n    return A()").rename(shared)
+    path = notebook(
+        "from lab_utils import load_definition",
+        'A = load_definition("shared.ipynb", "A")\nmake = load_definition("shared.ipynb", "make")',
+        "def same():\n    return isinstance(make(), A)",
+    )
+    assert load_definition(path, "same")()
+    edited = nbformat.read(shared, as_version=4)
+    edited.cells[1].source = "def make():\n    return 5"
+    nbformat.write(edited, shared)
+    assert not load_definition(path, "same")()
+
+
 def test_a_function_that_may_raise_is_no_stub(notebook):
     path = notebook(
         "def f(x):\n    if x:\n        raise NotImplementedError()\n    return 1",
