@@ -34,10 +34,11 @@ demo: setup  ## grade the made-up class, in a course of its own, and show who lo
 	@echo "Feedback pages: $(DEMO)/feedback/STUDENT/$(ASSIGNMENT)/NOTEBOOK.html, for example"
 	@echo "  $(CURDIR)/$(DEMO)/feedback/cleo_averages/$(ASSIGNMENT)/2_product_of_experts.html"
 
-# One thread for each of three test processes: with more, they fight for the cores.
+# One thread for each of three test processes: with more, they fight for the cores. Files in their order: sorted by their
+# number of tests, as pytest-xdist has it, the longest would come last. nbval imports seconds of what only its run needs.
 test: setup  ## lint, types, unit tests, release, made-up class, and the solutions' outputs
 	ruff check . && ruff format --check . && mypy
-	OMP_NUM_THREADS=1 pytest --numprocesses 3 --dist loadfile
+	OMP_NUM_THREADS=1 pytest -p no:nbval --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	OMP_NUM_THREADS=1 pytest --numprocesses 3 --dist loadfile --nbval solutions $(EXAMPLE)/solutions
 
 train: setup  ## train core and extension in full; figures and metrics to results/; a killed recipe resumes
