@@ -156,8 +156,10 @@ def _item_cause(item: object) -> str:
         inside = item[0] if isinstance(item[0], tuple | list) else []
         if inside and all(isinstance(part, Tensor) and part.ndim == 3 for part in inside):
             return "the two images are in a tuple of their own"
-        if len(item) == 2 or images_first == [True, False, True, False]:
+        if images_first == [True, False, True, False] or all(isinstance(part, tuple | list) for part in item):
             return "each view's own (image, label) is returned"
+        if len(item) == 2 and isinstance(item[0], Tensor):
+            return "the two images are in one tensor, or one of them is missing"
     return "the item is not a tuple of three"
 
 
@@ -219,7 +221,6 @@ def last_readable(dataset: Any, every: range) -> int | None:
 
 def expect_labels(pairs: list[Pair], given: Views) -> None:
     """Raise `Wrong` unless both images of each pair carry the pair's label."""
-    common = sorted(set(given.first_labels) & set(given.second_labels))
     for i, pair in enumerate(pairs):
         try:
             one = given.first_labels[pair.first[1] - given.start]
@@ -233,18 +234,32 @@ def expect_labels(pairs: list[Pair], given: Views) -> None:
             ) from None
         if one == two == pair.label:
             continue
-        if one != two:
-            cause = _mismatch(pairs, given)
-        elif pair.label == i or (one in common and pair.label == common.index(one)):
-            cause = "the returned label is a position (of the class, or of the item), not the digit"
-        else:
-            cause = "the returned label is that of another image, or was changed"
         raise Wrong(
             expected=f"both images and the label of item {i} to be one digit",
             got=f"x_first shows {one}, x_second shows {two}, the label is {pair.label}",
-            cause=cause,
+            cause=_mismatch(pairs, given) if one != two else _label_of_right_pair(pairs, given),
             hint="For each label, take the indices of its images in both datasets, and pair these.",
         )
+
+
+def _label_of_right_pair(pairs: list[Pair], given: Views) -> str:
+    """Return a cause for labels that are wrong where both images of a pair show one digit."""
+    try:
+        shown = [given.first_labels[pair.first[1] - given.start] for pair in pairs]
+    except IndexError:
+        return "the pairs are those of other datasets"
+    labels, classes = [pair.label for pair in pairs], sorted(set(shown))
+    if labels == [*range(len(pairs))]:
+        return "the returned label is the item's own number, not the digit"
+    if labels == [classes.index(digit) for digit in shown]:
+        return "the returned label is a position among the labels, not the digit"
+    if labels in ([pair.first[1] for pair in pairs], [pair.second[1] for pair in pairs]):
+        return "the returned label is the index of an image, not the digit"
+    if len(set(labels)) == 1 < len(classes):
+        return "the returned label is the same for every item"
+    if Counter(labels) == Counter(shown):
+        return "the returned label is that of another pair: labels and pairs are in different orders"
+    return "the returned label is that of another image, or was changed"
 
 
 def _mismatch(pairs: list[Pair], given: Views) -> str:
@@ -468,13 +483,15 @@ def test_empty_overlap(paired_dataset: Answer, generator: torch.Generator) -> No
 @pytest.mark.points(1)
 def test_stable(paired_dataset: Answer, generator: torch.Generator) -> None:
     """Asking twice for the same item gives the same pair, also after other datasets were paired; labels stay."""
-    given = views(shuffled({0: 6, 8: 7}, generator), shuffled({0: 7, 8: 6}, generator), guarded="labels")
+    # Each dataset has a label of its own, too.
+    first, second = shuffled({0: 6, 8: 7, 3: 2}, generator), shuffled({0: 7, 8: 6, 5: 1}, generator)
+    given = views(first, second, guarded="labels")
     dataset = paired_dataset(given.first, given.second)
     forth = indices(dataset, given)
     once = [read_item(item) for item in dataset.take(forth)]
     # The same first labels, with second ones in another order and of other numbers.
-    for second in ({0: 7, 8: 6}, {0: 3, 8: 2}, {0: 7, 8: 6}):
-        other = views(given.first_labels, shuffled(second, generator), start=500)
+    for counts in ({0: 7, 8: 6, 5: 1}, {0: 3, 8: 2}, {0: 7, 8: 6, 5: 1}):
+        other = views(given.first_labels, shuffled(counts, generator), start=500)
         pairs = items(paired_dataset, other)
         if rightly_labelled(once, given):  # else it costs its points elsewhere
             expect_labels(pairs, other)

@@ -59,6 +59,7 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
     precisions = "Add the precisions, 1/variance = exp(-logvar), then turn the sum back into a log-variance."
     weights = "Weigh each mean by its precision and divide by the sum of the precisions."
     nothing = torch.full_like(mu1, torch.nan)
+    surest = torch.maximum(-logvar1, -logvar2)
     with_prior = references.product_of_experts(right_mu, right_logvar, torch.zeros_like(mu1), torch.zeros_like(mu1))
     return [
         ("your mean and log-variance are in the wrong order", "Return (mu, logvar).", right_logvar, right_mu),
@@ -104,6 +105,61 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
             right_logvar + torch.log(torch.tensor(2.0)),
         ),
         (
+            "your log-variance is that of the less sure expert; the product is surer than either",
+            precisions,
+            nothing,
+            torch.maximum(logvar1, logvar2),
+        ),
+        (
+            "you added the log-variances and changed the sign; precisions add, log-variances don't",
+            precisions,
+            nothing,
+            -(logvar1 + logvar2),
+        ),
+        (
+            "your log-variance is a weighted mean of the two; precisions add, log-variances don't",
+            precisions,
+            nothing,
+            (logvar1 / var1 + logvar2 / var2) * right_var,
+        ),
+        ("the log-variance is doubled", "One over the precision is the variance.", nothing, 2 * right_logvar),
+        (
+            "the variance is halved once more",
+            "The precisions add, and that is all.",
+            nothing,
+            right_logvar - math.log(2),
+        ),
+        (
+            "the log-variances went into the sum of exponentials without their minus sign",
+            precisions,
+            nothing,
+            -(var1 + var2).log(),
+        ),
+        (
+            "the normalising constant of a Gaussian, log(2 pi), slipped into the log-variance",
+            precisions,
+            nothing,
+            right_logvar + math.log(2 * math.pi),
+        ),
+        (
+            "the distance of the means slipped into the variance",
+            "How sure the product is depends on the two variances alone.",
+            nothing,
+            (right_var + (mu1 - mu2).square() / 4).log(),
+        ),
+        (
+            "the maximum that was taken off before exp is not added back",
+            "logsumexp(a) = m + log(sum(exp(a - m))).",
+            nothing,
+            right_logvar + surest,
+        ),
+        (
+            "the maximum that was taken off before exp comes back with the wrong sign",
+            "logsumexp(a) = m + log(sum(exp(a - m))).",
+            nothing,
+            right_logvar + 2 * surest,
+        ),
+        (
             "you took the log-variances for variances",
             "The variance of an expert is exp(logvar).",
             (mu1 / logvar1 + mu2 / logvar2) / (1 / logvar1 + 1 / logvar2),
@@ -129,6 +185,35 @@ def mistakes(experts: Experts) -> list[tuple[str, str, Tensor, Tensor]]:
         ("your mean is the plain average of the means", weights, (mu1 + mu2) / 2, nothing),
         ("your mean is the plain sum of the means", weights, mu1 + mu2, nothing),
         ("the sign of the mean is wrong", weights, -right_mu, nothing),
+        ("the mean is halved: an average over the experts besides the weights", weights, right_mu / 2, nothing),
+        ("this is the absolute value of the mean", weights, right_mu.abs(), nothing),
+        (
+            "the absolute values of the means are averaged",
+            weights,
+            (mu1.abs() / var1 + mu2.abs() / var2) * right_var,
+            nothing,
+        ),
+        ("you divided by 2, not by the sum of the precisions", weights, (mu1 / var1 + mu2 / var2) / 2, nothing),
+        ("you multiplied the two means", weights, mu1 * mu2, nothing),
+        (
+            "you added the means without weights and multiplied by the joint variance",
+            weights,
+            (mu1 + mu2) * right_var,
+            nothing,
+        ),
+        (
+            "you multiplied by the sum of the precisions where you should divide",
+            weights,
+            right_mu / right_var**2,
+            nothing,
+        ),
+        ("you divided by the product of the precisions, not by their sum", weights, mu1 * var2 + mu2 * var1, nothing),
+        (
+            "the softmax is that of the precisions; it takes their logarithms, -logvar",
+            "The softmax of -logvar gives weights in proportion to the precisions.",
+            (torch.stack([1 / var1, 1 / var2]).softmax(0) * torch.stack([mu1, mu2])).sum(0),
+            nothing,
+        ),
         ("your mean is that of the surer expert alone", weights, torch.where(logvar1 < logvar2, mu1, mu2), nothing),
         ("the mean is divided by the sum of the precisions twice", weights, right_mu * right_var, nothing),
         (
@@ -175,7 +260,7 @@ def usual(answer: Answer) -> bool:
     return all(map(same, call(answer, *experts), references.product_of_experts(mu1, logvar1, mu2, logvar2)))
 
 
-SMALL = "the usual case is right, but here a small constant or a clamp (or a special case) changes the result"
+SMALL = "the usual case is right, but here rounding, a small constant, a clamp or a special case changes the result"
 STABLE = "Weights that sum to one: torch.softmax of the stacked -logvar; the log of a sum: torch.logsumexp."
 
 
@@ -211,7 +296,7 @@ def behaviour(answer: Answer) -> tuple[str, str]:
         first, again, other, after = (found(*given) for given in (experts, experts, others, moved))
         swapped = found(*experts[2:], *experts[:2])
         reordered = found(*(experts[i] for i in (0, 2, 1, 3)))
-    except (Wrong, AnswerError):
+    except (Wrong, AnswerError, RuntimeError):  # the last: mean and log-variance have different shapes
         return CAUSE, HINT
     right = torch.stack(references.product_of_experts(*experts))
     if first.shape != right.shape:

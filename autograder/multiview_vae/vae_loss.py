@@ -202,6 +202,11 @@ def mnist_mistakes(inputs: Inputs) -> list[Mistake]:
             bce,
             right + (torch.special.xlogy(x, x) + torch.special.xlogy(1 - x, 1 - x)).sum() / n,
         ),
+        Mistake(
+            "the two logarithms are exchanged: x belongs to log(x_recon), 1 - x to log(1 - x_recon)",
+            bce,
+            -(x * (1 - p).log() + (1 - x) * p.log()).sum() / n,
+        ),
         Mistake("the term x log(x_recon) is missing", bce, -((1 - x) * (1 - p).log()).sum() / n),
         Mistake(
             "the minus sign reaches the first term only",
@@ -219,6 +224,25 @@ def svhn_mistakes(inputs: Inputs) -> list[Mistake]:
     mse = "Use mse_loss(x_recon, x, reduction='sum')."
     return [
         *scaled(error.sum() / n, n, x[0].numel(), 3),
+        Mistake("this is twice the squared error", mse, 2 * error.sum() / n),
+        Mistake("the difference is not squared", mse, (p - x).sum() / n),
+        Mistake("the images are scaled to 0..255 first", "Use them as they are, in [0, 1].", 255**2 * error.sum() / n),
+        Mistake(
+            "you divided by the number of channels, not by the batch size", "len(x) is the batch.", error.sum() / 3
+        ),
+        Mistake(
+            "the reconstruction went through a sigmoid once more",
+            "It is a colour in [0, 1] already.",
+            (p.sigmoid() - x).square().sum() / n,
+        ),
+        *(
+            Mistake(
+                "the constant of a Gaussian's log-density, log(2 pi) / 2 for each entry, is added",
+                mse,
+                factor * error.sum() / n + 0.5 * math.log(2 * math.pi) * x[0].numel(),
+            )
+            for factor in (1, 0.5)
+        ),
         Mistake("this is half the squared error", "The factor is svhn_weight; leave out the 1/2.", error.sum() / n / 2),
         Mistake("this is the absolute error; SVHN takes the squared error", mse, (p - x).abs().sum() / n),
         Mistake("this is the root of the squared error", "Leave out the square root.", error.sum().sqrt() / n),
@@ -249,6 +273,17 @@ def kl_mistakes(inputs: Inputs) -> list[Mistake]:
     return [
         *scaled(right, n, mu.shape[1], 1),
         Mistake("the factor 1/2 is missing", formula, 2 * right),
+        Mistake("the factor 1/2 counts twice, or the KL is halved for two views", formula, right / 2),
+        Mistake(
+            "the factor -1/2 reaches 1 + logvar only, not mu^2 and exp(logvar)",
+            formula,
+            half(2 * square + 2 * var - 1 - logvar),
+        ),
+        Mistake(
+            "mu and logvar are averaged over the batch before the formula is applied",
+            "Take the KL of each image, then the mean.",
+            references.vae_loss(mu=mu.mean(0, keepdim=True), logvar=logvar.mean(0, keepdim=True)).kl,
+        ),
         Mistake("mu^2 has the wrong sign", formula, half(var - square - 1 - logvar)),
         Mistake("the term exp(logvar) is missing", formula, half(square - 1 - logvar)),
         Mistake("exp(logvar) has the wrong sign", formula, half(square - 1 - logvar - var)),
@@ -455,7 +490,7 @@ def counted(answer: Answer, beta: float, svhn_weight: float, present: tuple[str,
     generator, rows, totals = torch.Generator().manual_seed(2), [], []
     try:
         for share in (0.0, 0.2, 0.4, 0.6, 0.8, 0.5, 0.1):
-            inputs = draw(generator, batch=3, latent=4 + int(50 * share))
+            inputs = draw(generator, latent=4 + int(50 * share))
             inputs["x_recon_svhn"] = torch.lerp(inputs["x_recon_svhn"], inputs["x_svhn"], share)
             inputs["x_recon_mnist"] = torch.lerp(inputs["x_recon_mnist"], torch.tensor(0.5), (3 * share) % 1)
             got = call(answer, **needed(inputs, present), beta=beta, svhn_weight=svhn_weight)
@@ -469,7 +504,8 @@ def counted(answer: Answer, beta: float, svhn_weight: float, present: tuple[str,
     terms = [
         f"{weight:.3g} * {name}" for name, weight in zip((*present, "1"), weights, strict=True) if abs(weight) > 1e-2
     ]
-    return f"with beta = {beta:g} and svhn_weight = {svhn_weight:g} your total is {' + '.join(terms) or 0}"
+    weighted = f"with beta = {beta:g} and svhn_weight = {svhn_weight:g} your total"
+    return f"{weighted} of a batch of {len(inputs['mu'])} is {' + '.join(terms) or 0}"
 
 
 def needed(inputs: Mapping[str, Any], present: tuple[str, ...]) -> dict[str, Any]:
@@ -495,7 +531,13 @@ def compare_only(got: LossParts, own: LossParts, inputs: Inputs, present: tuple[
             cause, hint = "the KL changes when a view is absent", "The KL depends on mu and logvar only."
             compare(name, got.kl, own.kl.detach(), cause=cause, hint=hint)
         elif name in present:
-            compare_with(name, getattr(got, name), getattr(references.vae_loss(**inputs), name), inputs)
+            part, right = getattr(got, name), getattr(references.vae_loss(**inputs), name)
+            cause = None
+            if part.item() == 0:
+                cause = f"{name} is 0 where only {' and '.join(present)} can be computed, though its inputs are there"
+            elif same(getattr(own, name), right):
+                cause = f"{name} is another one where a part is absent"
+            compare_with(name, part, right, inputs, cause)
         else:
             compare(
                 name,

@@ -166,6 +166,40 @@ class ClassPosition(Lists):
         return [(i, j, common.index(label)) for i, j, label in super().make(one, two)]
 
 
+class OtherOrder(Lists):
+    def make(self, one, two):
+        pairs = super().make(one, two)
+        return [(*pairs[k][:2], label) for k, (_, _, label) in zip(torch.randperm(len(pairs)), pairs, strict=True)]
+
+
+class OneLabel(Lists):
+    def make(self, one, two):
+        return [(i, j, 1) for i, j, _ in super().make(one, two)]
+
+
+class ImageNumber(Lists):
+    def make(self, one, two):
+        return [(i, j, int(i)) for i, j, _ in super().make(one, two)]
+
+
+class OneTensor(Lists):
+    def __getitem__(self, index):
+        first, second, label = super().__getitem__(index)
+        return torch.cat([first, second]), label
+
+
+class CommonOnly(Lists):
+    """Leaves the given datasets with the labels that both have."""
+
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        common = {label for _, _, label in self.pairs}
+        for view in (first, second):
+            name = "targets" if hasattr(view, "targets") else "labels"
+            labels = torch.as_tensor(getattr(view, name))
+            setattr(view, name, labels[torch.tensor([int(label) in common for label in labels], dtype=torch.bool)])
+
+
 class TargetsOnly(Lists):
     def __init__(self, first, second):
         self.first, self.second = first, second
@@ -316,6 +350,11 @@ WRONG = {
     BothLabels: "the labels of both views",
     FloatLabel: "not a whole number",
     ClassPosition: "the returned label is a position",
+    OtherOrder: "that of another pair",
+    OneLabel: "the same for every item",
+    ImageNumber: "the index of an image",
+    OneTensor: "the two images are in one tensor",
+    CommonOnly: "was changed in place",
     TargetsOnly: "no attribute 'targets'",
     MnistThenSvhn: "no attribute 'targets'",
     NeedsEveryClass: "KeyError",

@@ -166,13 +166,49 @@ def of_a_batch(mu1, logvar1, mu2, logvar2):
     return (precision1 * mu1 + precision2 * mu2) / total, surest - total.log()
 
 
+def surest_not_added_back(mu1, logvar1, mu2, logvar2):
+    most = torch.maximum(-logvar1, -logvar2)
+    mu, _ = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu, -((-logvar1 - most).exp() + (-logvar2 - most).exp()).log()
+
+
+def over_the_product(mu1, logvar1, mu2, logvar2):
+    precision1, precision2 = (-logvar1).exp(), (-logvar2).exp()
+    _, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return (precision1 * mu1 + precision2 * mu2) / (precision1 * precision2), logvar
+
+
+def softmax_of_precisions(mu1, logvar1, mu2, logvar2):
+    weights = torch.softmax(torch.stack([(-logvar1).exp(), (-logvar2).exp()]), dim=0)
+    return weights[0] * mu1 + weights[1] * mu2, softmax_weights(mu1, logvar1, mu2, logvar2)[1]
+
+
+def averaged_weights(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu / 2, logvar
+
+
+def summed_over_the_other_axis(mu1, logvar1, mu2, logvar2):
+    mu, _ = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu, -torch.logsumexp(torch.stack([-logvar1, -logvar2]), dim=-1)
+
+
+def less_sure(mu1, logvar1, mu2, logvar2):
+    return softmax_weights(mu1, logvar1, mu2, logvar2)[0], torch.maximum(logvar1, logvar2)
+
+
+def disagreement(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return mu, (logvar.exp() + (mu1 - mu2) ** 2 / 4).log()
+
+
 def nothing(mu1, logvar1, mu2, logvar2):
     softmax_weights(mu1, logvar1, mu2, logvar2)
 
 
 WRONG = {
     textbook: "float32 overflows",
-    small_constant: "small constant or a clamp",
+    small_constant: "a small constant, a clamp or a special case",
     averaged_logvar: "average of the two experts' log-variances",
     averaged_variance: "average of the two experts' variances",
     added_variances: "you added the variances",
@@ -196,8 +232,15 @@ WRONG = {
     through_numpy: "is cut from the graph",
     in_place: "an in-place operation changes",
     to_float32: "changes the dtype",
-    clamped: "small constant or a clamp",
-    clamped_at_eight: "small constant or a clamp",
+    clamped: "a small constant, a clamp or a special case",
+    clamped_at_eight: "a small constant, a clamp or a special case",
     of_a_batch: "float32 overflows",
     nothing: "does not return two tensors",
+    surest_not_added_back: "is not added back",
+    over_the_product: "you divided by the product of the precisions",
+    softmax_of_precisions: "the softmax is that of the precisions",
+    averaged_weights: "the mean is halved",
+    summed_over_the_other_axis: "goes over another axis",
+    less_sure: "that of the less sure expert",
+    disagreement: "the distance of the means",
 }

@@ -346,4 +346,51 @@ WRONG = {
         ),
         "nearly right everywhere",
     ),
+    "loss over the batch again": (
+        changed(lambda b, m, k, mu, y, **_: ((b + m + k) / len(y if mu is None else mu), b, m, k)),
+        "of a batch of 5 is 0.2 * recon_mnist + 0.2 * recon_svhn + 0.2 * kl",
+    ),
+    "logarithms exchanged": (
+        changed(
+            lambda b, m, k, p, x, **_: (
+                if_given(x, lambda: F.binary_cross_entropy(1 - p, x, reduction="sum") / len(x)),
+                m,
+                k,
+            )
+        ),
+        "the two logarithms are exchanged",
+    ),
+    "difference not squared": (
+        changed(lambda b, m, k, q, y, **_: (b, if_given(y, lambda: (q - y).sum() / len(y)), k)),
+        "the difference is not squared",
+    ),
+    "0 to 255": (changed(lambda b, m, k, **_: (b, 255**2 * m, k)), "scaled to 0..255"),
+    "half on the first": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: (-0.5 * (1 + logvar) + mu**2 + logvar.exp()).sum() / len(mu)),
+            )
+        ),
+        "reaches 1 + logvar only",
+    ),
+    "KL of the mean": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: parts(None, None, None, None, mu.mean(0)[None], logvar.mean(0)[None])[2]),
+            )
+        ),
+        "averaged over the batch before the formula",
+    ),
+    "both views or none": (
+        changed(lambda b, m, k, x, y, **_: (b * (y is not None), m * (x is not None), k)),
+        "though its inputs are there",
+    ),
+    "twice where alone": (
+        changed(lambda b, m, k, x, y, **_: (b * (1 + (y is None)), m * (1 + (x is None)), k)),
+        "is another one where a part is absent",
+    ),
 }
