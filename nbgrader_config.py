@@ -17,9 +17,11 @@ c.ConfinedProvisioner.preload += [
     "torch.fx.experimental.symbolic_shapes",  # PyTorch itself imports it when it takes a gradient for the first time
     *(f"lab_utils.{name}" for name in ("batches", "definitions", "figures", "judges", "metrics", "training")),
 ]
-# Take the comment sign off both lines to execute also what follows the last graded cell of a notebook, though nothing
-# there is graded; its optimizers and its t-SNE would import these modules in each kernel, for seconds.
+# Take the comment sign off these lines to execute also what follows the last graded cell of a notebook, though nothing
+# there is graded; its optimizers and its t-SNE would import these modules in each kernel, for seconds, and each kernel
+# would train judges of its own.
 # c.ExecuteOutside.everything = True
 # c.ConfinedProvisioner.preload += ["torch._dynamo", "sklearn.linear_model", "sklearn.manifold"]
+# c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.cache.drawn_data_and_judges"}
 # True: no submission is run unless every layer that keeps students' code in is active (see `autograder doctor`).
 c.ConfinedProvisioner.require = False

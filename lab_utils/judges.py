@@ -51,8 +51,9 @@ def load_judges(
     """Return a judge for each view, trained on `train` and scored on `test`.
 
     The first call trains them, in about a minute on two cores, with a progress bar, from a seed of their own, and
-    keeps them in the cache folder; torch's global generator is left as it was. With `LAB_STEPS` set they train a few
-    steps only, are scored on few images, are worth nothing, and are not kept.
+    keeps them in the cache folder; torch's global generator is left as it was. With `LAB_STEPS` set they are scored on
+    few images, and if they are not in the cache folder already, they train a few steps only, are worth nothing, and
+    are not kept.
 
     If the house numbers are `photographs` (None: unless the data are the embedded ones), their judge is a deeper
     network that trains longer, on altered copies, which takes some ten minutes.
@@ -65,7 +66,6 @@ def load_judges(
 def _load_judge(train: DigitImages, test: DigitImages, device: torch.device, photographs: bool = False) -> Judge:
     epochs = max(6, round(PHOTOGRAPHS_SEEN / len(train))) if photographs else 6
     whole = (epochs, len(train) // 100)
-    epochs, steps = training_length(*whole)
     # What determines the weights: the images, the labels and the code.
     key = hashlib.sha256((inspect.getsource(_classifier) + inspect.getsource(_train_classifier)).encode())
     key.update(f"{photographs} {epochs}".encode() + inspect.getsource(altered).encode())
@@ -77,8 +77,9 @@ def _load_judge(train: DigitImages, test: DigitImages, device: torch.device, pho
         try:
             network.load_state_dict(load_state(path))
         except (FileNotFoundError, CheckpointError):
-            _train_classifier(network, train, epochs, steps, altered if photographs else None)
-            if (epochs, steps) == whole:
+            length = training_length(*whole)
+            _train_classifier(network, train, *length, altered if photographs else None)
+            if length == whole:
                 with suppress(OSError):  # a read-only or full disk costs a minute at the next start, nothing else
                     save_state(path, network.state_dict())
     judge = Judge(network.to(memory_format=torch.channels_last).eval().requires_grad_(False), float("nan"))

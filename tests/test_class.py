@@ -351,6 +351,10 @@ def test_where_nothing_can_be_recorded_the_run_is_given_up(course):
         ("c.ExecuteOutside.evrything = True", "c.ExecuteOutside.evrything is no option; did you mean everything"),
         ("c.ConfinedProvisionner.require = True", r"unknown; did you mean c.ConfinedProvisioner\?"),
         (
+            "c.ConfinedProvisioner.folders = {'LAB_DATA_DIR': 'lab_utils.cache.no_such_function'}",
+            "c.ConfinedProvisioner.folders: lab_utils.cache.no_such_function made no folder",
+        ),
+        (
             "c.ConfinedProvisioner.preload += ['no_such_module']",
             "preload names 'no_such_module', which is not installed",
         ),

@@ -1,5 +1,7 @@
 """The metrics know a good model from a bad one, one view from the other, and chance from skill."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from lab_utils import load_views
+from lab_utils import cache, load_views
 from lab_utils.data import hold_out
+from lab_utils.errors import LabError
 from lab_utils.judges import Judge, Judges, load_judges
 from lab_utils.metrics import (
     LabelledPairs,
@@ -212,9 +215,9 @@ def test_evaluate_gives_the_same_numbers_and_leaves_model_and_generator_alone(pa
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("cached", [False, True])
-def test_judges_read_real_held_out_digits(cached, tmp_path_factory, monkeypatch):
-    monkeypatch.delenv("LAB_STEPS")
+@pytest.mark.parametrize("steps", ["", "1"], ids=["trained", "kept, in a short run"])
+def test_judges_read_real_held_out_digits(steps, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("LAB_STEPS", steps)
     monkeypatch.setenv("LAB_DATA_DIR", str(tmp_path_factory.getbasetemp() / "judges"))
     state = torch.get_rng_state()
     judges = load_judges(load_views("train"), load_views("test"))
@@ -230,3 +233,26 @@ def test_judges_of_a_short_run_are_not_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_DATA_DIR", str(tmp_path))
     load_judges(views, views)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_judges_for_all_kernels_are_trained_once_and_in_full(tmp_path, monkeypatch):
+    started, statuses = [], [1, 0]
+
+    def run(command, **how):
+        started.append((command[-1], how["env"]))
+        return subprocess.CompletedProcess(command, statuses.pop(0), "", "Traceback\nOSError: no space")
+
+    monkeypatch.setattr(cache, "drawn_data", lambda: tmp_path)
+    monkeypatch.setattr(cache.subprocess, "run", run)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    with pytest.raises(LabError, match="the judges could not be trained: OSError: no space"):
+        cache.drawn_data_and_judges()
+    assert cache.drawn_data_and_judges() == cache.drawn_data_and_judges() == tmp_path
+    _, (code, environment) = started
+    assert environment["LAB_DATA_DIR"] == str(tmp_path)
+    assert not {"LAB_STEPS", "NBGRADER_EXECUTION"} & environment.keys()
+    given = []
+    monkeypatch.setattr("lab_utils.load_views", lambda split: split)
+    monkeypatch.setattr("lab_utils.judges.load_judges", lambda *views: given.append(views))
+    exec(code)
+    assert given == [("train", "test")]

@@ -21,7 +21,7 @@ from traitlets.utils.importstring import import_item
 from autograder.assignments import installed_assignments
 from autograder.confinement import scratch
 from autograder.confinement.guard import Guard, Process
-from autograder.confinement.layers import LINUX, MECHANISMS, Confinement, Limits, obstacles
+from autograder.confinement.layers import LINUX, MECHANISMS, Confinement, ConfinementError, Limits, obstacles
 from autograder.confinement.warm import Warm
 
 POSIX = os.name == "posix"
@@ -65,7 +65,10 @@ def start_warm(config: Config) -> None:
 
 @functools.cache
 def _folder(function: str) -> str:
-    return str(import_item(function)())
+    try:
+        return str(import_item(function)())
+    except Exception as error:  # of the course's own code
+        raise ConfinementError(f"c.ConfinedProvisioner.folders: {function} made no folder: {error}") from error
 
 
 class ConfinedProvisioner(LocalProvisioner):
