@@ -91,6 +91,7 @@ class Equal:
         (torch.zeros(1).expand(10**12), "Tensor (dtype float32, shape (1000000000000,))"),
         (torch.zeros(2, dtype=torch.bfloat16), "Tensor (dtype bfloat16, shape (2,))"),
         (torch.zeros(2).to_sparse(), "Tensor (dtype float32, shape (2,))"),
+        (torch.zeros(2, device="meta"), "Tensor (dtype float32, shape (2,))"),
         pytest.param(10**5000, "an object of type int", id="a huge int"),
         ([0] * 20_000, "an object of type list"),
         (np.array(["text"]), "an object of type ndarray"),

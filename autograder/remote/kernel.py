@@ -7,7 +7,7 @@ is read by `autograder.remote.stand_in`, in the grader's process.
 import copy
 import itertools
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,8 @@ def _call(answer: Any, asked: protocol.Call) -> Reply:
         return value
 
     args, kwargs = (decode(data, keep, values=_values) for data in (asked.args, asked.kwargs))
-    result = answer(*args, **kwargs)
+    with _default_device(asked.device):
+        result = answer(*args, **kwargs)
     number = next(_numbers)
     results: list[Any] = []
 
@@ -118,6 +119,14 @@ def _call(answer: Any, asked: protocol.Call) -> Reply:
         _graphs[number] = learned, results
     changed = {i: encode(inputs[i]) for i in inputs if not _same(inputs[i], before[i])}
     return protocol.Called(value, number, changed)
+
+
+def _default_device(name: str) -> AbstractContextManager[Any]:
+    if name == "cpu":
+        return nullcontext()  # as `usual_settings` has it, perhaps without PyTorch
+    import torch
+
+    return torch.device(name)
 
 
 def _same(one: Any, two: Any) -> bool:

@@ -56,6 +56,7 @@ class Call(Request, frozen=True):
 
     args: Data
     kwargs: Data
+    device: str = "cpu"  # where PyTorch puts new tensors that name no device
 
 
 class Backward(Request, frozen=True):

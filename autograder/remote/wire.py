@@ -78,7 +78,8 @@ def _encode_tensor(tensor: Any, mark: Callable[[Any], Mark | None]) -> Data:
     import torch
 
     dtype = str(tensor.dtype).removeprefix("torch.")
-    if dtype not in _DTYPES or tensor.layout != torch.strided or tensor.numel() * tensor.element_size() > MOST_BYTES:
+    too_large = tensor.numel() * tensor.element_size() > MOST_BYTES
+    if dtype not in _DTYPES or tensor.layout != torch.strided or too_large or tensor.is_meta:
         return {"object": f"Tensor (dtype {dtype}, shape {tuple(tensor.shape)})"}
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
     data = base64.b64encode(plain.tobytes()).decode()

@@ -87,6 +87,18 @@ def if_given(tensor, value):
     return torch.zeros(()) if tensor is None else value()
 
 
+def zero_without_device(
+    x_recon_mnist=None, x_mnist=None, x_recon_svhn=None, x_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
+):
+    dtype = next(x for x in (x_mnist, x_svhn, mu) if x is not None).dtype
+    bce, mse, kl = parts(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar)
+    bce, mse, kl = (
+        torch.zeros((), dtype=dtype) if given is None else part
+        for given, part in ((x_mnist, bce), (x_svhn, mse), (mu, kl))
+    )
+    return bce + svhn_weight * mse + beta * kl, bce, mse, kl
+
+
 def without_absent_views(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar, beta=1.0, svhn_weight=1.0):
     return functional(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar, beta, svhn_weight)
 
@@ -393,4 +405,25 @@ WRONG = {
         changed(lambda b, m, k, x, y, **_: (b * (1 + (y is None)), m * (1 + (x is None)), k)),
         "is another one where a part is absent",
     ),
+    "clamped at ten": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: parts(None, None, None, None, mu, logvar.clamp(-10, 10))[2]),
+            )
+        ),
+        "right for usual posteriors, wrong where they are very sure",
+    ),
+    "log of exp": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                if_given(mu, lambda: k + 0.5 * (logvar - (logvar.exp() + 1e-8).log()).sum() / len(mu)),
+            )
+        ),
+        "right for usual posteriors, wrong where they are very sure",
+    ),
+    "zero of the right kind elsewhere": (zero_without_device, "the zero of an absent part is made without a device"),
 }
