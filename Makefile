@@ -35,7 +35,8 @@ demo: setup  ## grade the made-up class, in a course of its own, and show who lo
 	@echo "  $(CURDIR)/$(DEMO)/feedback/cleo_averages/$(ASSIGNMENT)/2_product_of_experts.html"
 
 # One thread for each of three test processes: with more, they fight for the cores. Files in their order: sorted by their
-# number of tests, as pytest-xdist has it, the longest would come last. nbval imports seconds of what only its run needs.
+# number of tests, as pytest-xdist has it, the longest would come last. Loading nbval takes each process seconds, and only
+# its own run needs it.
 test: setup  ## lint, types, unit tests, release, made-up class, and the solutions' outputs
 	ruff check . && ruff format --check . && mypy
 	OMP_NUM_THREADS=1 pytest -p no:nbval --numprocesses 3 --dist loadfile --no-loadscope-reorder

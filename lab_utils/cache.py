@@ -41,7 +41,8 @@ def drawn_data() -> Path:
 def drawn_data_and_judges() -> Path:
     """Return the folder of `drawn_data`, with the judges of these data in it.
 
-    They are trained now if they were not, in full, whatever `LAB_STEPS` says: once for all kernels, in about a minute.
+    They are trained now if they were not, in full, whatever `LAB_STEPS` says: once for all kernels, in a minute or two.
+    Raises LabError with the last line of what went wrong.
     """
     folder = drawn_data()
     code = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("embedded", "photographs", "judges"))
