@@ -82,9 +82,9 @@ Kernels are forked from a process that has the imports done; the calls of a chec
 notebooks of a submission run side by side; a check file is parsed once; judges are trained once for all kernels. What
 is left of a submission is mostly work that any grader has: the student's own cells, nearly all of it drawing figures
 with matplotlib, the start of three kernels, and nbgrader's folders and gradebook. With one job both processors are
-busy already, so that a second gains little. Not tried: laying each figure out once instead of twice
-(`bbox_inches="tight"`), which would draw every stored picture anew, and recording one submission while the next is
-executed. One round is one measurement: between runs on different days the ratios moved by a tenth or two.
+busy already, so that a second gains little. Laying each figure out once instead of twice
+(`bbox_inches="tight"`) takes a tenth off its drawing, and was left. Not tried: recording one submission while the next
+is executed. One round is one measurement: between runs on different days the ratios moved by a tenth or two.
 """
 SIZES = f"""
 

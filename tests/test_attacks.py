@@ -40,7 +40,7 @@ def attacked(tmp_path_factory):
 
     def quick(path, read=assignments._exercise):
         exercise = read(path)
-        return exercise and replace(exercise, seconds=SECONDS, total_seconds=20)
+        return exercise and replace(exercise, seconds=SECONDS, total_seconds=4 * SECONDS)
 
     with pytest.MonkeyPatch.context() as patch, making.Neighbour(course):
         patch.setattr(assignments, "_exercise", quick)

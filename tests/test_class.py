@@ -53,7 +53,7 @@ from autograder.notebooks.execute import ExecuteOutside
 from autograder.notebooks.feedback import FeedbackExporter
 from autograder.notebooks.work import cores
 from autograder.remote.conversation import Conversation
-from examples.make_class import AVERAGED, ENDLESS, PRODUCT, TEXTBOOK, find, solved
+from examples.make_class import AVERAGED, PRODUCT, TEXTBOOK, find, solved
 from examples.make_class import POINTS as EACH
 from tests import commands
 from tests.conftest import CELLS as GRADED
@@ -63,6 +63,8 @@ from tests.test_course import BIN, free_port, make_course, nbgrader
 NAME = PRODUCT
 POINTS = {"a_right": 15, "b_textbook": 14, "c_averages": 5, "d_loops": 0, "e_exits": 0, "f_right": 15, "g_right": 15}
 STATUS = {"b_textbook": "wrong", "c_averages": "wrong", "d_loops": "timeout", "e_exits": "died"}
+# Without end, and without work: one that keeps a processor busy is in the made-up class, and among the attacks.
+ENDLESS = "import time\ndef product_of_experts(*experts):\n    while True:\n        time.sleep(1)\n"
 EXITS = "import os\ndef product_of_experts(*experts):\n    os._exit(1)\n"
 
 

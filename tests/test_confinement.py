@@ -402,13 +402,13 @@ def test_output(watched, how):
     before = psutil.Process().memory_info().rss
     code = {
         "many prints": "for _ in range(4000): print('x' * 100_000)",
-        "one display": "from IPython.display import display; display({'text/plain': 'x' * (400 << 20)}, raw=True)",
-        "the reply": "raise ValueError('x' * (400 << 20))",
+        "one display": "from IPython.display import display; display({'text/plain': 'x' * (200 << 20)}, raw=True)",
+        "the reply": "raise ValueError('x' * (200 << 20))",
         "file descriptor": "import os; [os.write(1, b'x' * (1 << 20)) for _ in range(400)]",
     }[how]
     status, _ = watched.run(code)
     assert status == "died" and "sent more than 64 MiB" in watched.provisioner.reason, status
-    assert psutil.Process().memory_info().rss - before < 400 << 20
+    assert psutil.Process().memory_info().rss - before < 200 << 20
 
 
 def test_wall_clock(mode, submission):

@@ -67,6 +67,11 @@ def course(tmp_path_factory):
     folder = make_course(tmp_path_factory.mktemp("course") / "course", "multiview_vae", "cross_view")
     make = [sys.executable, ROOT / "examples" / "make_class.py", "--into", folder / "submitted"]
     subprocess.run(make, check=True, capture_output=True)
+    # What only draws is drawn by the first two students and by who handed in the release; the others come to the same.
+    for path in (folder / "submitted").glob("[!abg]*/multiview_vae/2_*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells = [cell for cell in notebook.cells if cell.id not in ("densities", "live", "plane")]
+        nbformat.write(notebook, path)
     return folder
 
 
@@ -382,8 +387,16 @@ def test_the_extension_is_released_graded_and_fed_back_like_the_core(course):
             shutil.rmtree(course / "submitted" / student)
 
 
-def test_the_solutions_validate(course):
-    paths = [course / "solutions" / name for name in ALL_NOTEBOOKS]
+def test_the_solutions_validate(course, tmp_path):
+    """Up to their last graded cell: what follows, nbval executes."""
+    paths = []
+    for name in ALL_NOTEBOOKS:
+        notebook = nbformat.read(course / "solutions" / name, as_version=4)
+        graded = [cell.metadata.get("nbgrader", {}).get("grade_id") in ALL_CELLS for cell in notebook.cells]
+        notebook.cells = notebook.cells[: len(graded) - graded[::-1].index(True)]
+        paths.append(tmp_path / name)
+        paths[-1].parent.mkdir(exist_ok=True)
+        nbformat.write(notebook, paths[-1])
     log = commands.run(course, "nbgrader", "validate", *paths)
     assert log.stdout.count("Success! Your notebook passes all the tests.") == len(paths), log.stdout
 

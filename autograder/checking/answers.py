@@ -9,7 +9,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any, Protocol
@@ -172,7 +172,10 @@ def usual_settings() -> Iterator[None]:
         try:
             torch.set_default_dtype(torch.float32)
             torch.set_deterministic_debug_mode("default")
-            with torch.device("cpu"), torch.inference_mode(False), torch.enable_grad():
+            # Torch runs a function of Python at each operation while a device is set, so only where it has to be.
+            elsewhere = torch.empty(0).device.type != "cpu"
+            device = torch.device("cpu") if elsewhere else nullcontext()
+            with device, torch.inference_mode(False), torch.enable_grad():
                 yield
         finally:
             torch.set_default_dtype(dtype)
