@@ -66,7 +66,7 @@ def _serve(configured):
         from nbgrader import api, dbutil
 
         from autograder.confinement import provisioner, scratch
-    # Which revision a new gradebook has, nbgrader asks a process that imports it all for each of them.
+    # For each new gradebook nbgrader would start a process that imports it all, to read this revision.
     revision = ScriptDirectory(dbutil.ALEMBIC_DIR).get_current_head()
     api.get_alembic_version = lambda: revision
     provisioner.start_warm(read_configuration(configured).config)

@@ -218,3 +218,18 @@ def test_a_run_that_finds_no_check_is_an_error_and_no_perfect_report(tmp_path, m
     monkeypatch.setattr("autograder.checking.running.find_exercise", lambda name: nothing)
     with pytest.raises(AssignmentError, match=r"no check in .*empty\.py.*NO_TESTS_COLLECTED"):
         check("vae_loss", lambda *parts: None)
+
+
+def test_numbers_that_are_none_are_named_and_make_no_noise(capfd):
+    def nothing(*args, **kwargs):
+        loss, *parts = ANSWERS["vae_loss"].RIGHT[0](*args, **kwargs)
+        return loss * float("nan"), *parts
+
+    def no_end(*args, **kwargs):
+        loss, mnist, svhn, kl = ANSWERS["vae_loss"].RIGHT[0](*args, **kwargs)
+        return loss, mnist, svhn, kl + float("inf")
+
+    results = {r.name.split(" ")[0]: r.message for r in judge("vae_loss", nothing, 0).results}
+    assert "likely cause: the result is not a number (nan)" in results["The"]
+    judge("vae_loss", no_end, 0)
+    assert capfd.readouterr() == ("", "")  # LAPACK writes there of what is not finite

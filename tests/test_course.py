@@ -67,7 +67,7 @@ def course(tmp_path_factory):
     folder = make_course(tmp_path_factory.mktemp("course") / "course", "multiview_vae", "cross_view")
     make = [sys.executable, ROOT / "examples" / "make_class.py", "--into", folder / "submitted"]
     subprocess.run(make, check=True, capture_output=True)
-    # What only draws is drawn by the first two students and by who handed in the release; the others come to the same.
+    # Cells that only draw stay with two students, and with the one who handed in the release: they change no points.
     for path in (folder / "submitted").glob("[!abg]*/multiview_vae/2_*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
         notebook.cells = [cell for cell in notebook.cells if cell.id not in ("densities", "live", "plane")]

@@ -92,7 +92,7 @@ def test_a_course_of_another_subject_is_graded_by_both_doors_with_the_package_fr
 
     # Regraded and published, one leaves the other alone.
     other, graded = files(course / "grades" / "least_squares"), scores(course)
-    assert "standardise" not in said("autograder", "grade", "smoothing", "--force", "--jobs", "2")
+    assert "standardise" not in said("autograder", "grade", "smoothing", "--force", "--jobs", "1")
     assert files(course / "grades" / "least_squares") == other
     assert scores(course) == graded
     unchanged = f"{len(who['least_squares'])} of them unchanged"

@@ -83,31 +83,31 @@ from lab_utils.batches import PairBatches
 from lab_utils.checkpoints import Checkpoint
 from lab_utils.training import Training
 
-path, stop = Path(sys.argv[1]), int(sys.argv[2])
-torch.manual_seed(0)
+stop, *paths = sys.argv[1:]
 torch.set_num_threads(1)
-model = OwnDimensionsVAE(product_with_prior)
-batches = PairBatches(PairedDataset, load_views("test"))
-run = Training(model, batches, recipe(), 3, 3, checkpoint=Checkpoint(path, {"seed": 0}))
-for epoch in run:
-    if epoch == stop:
-        os.kill(os.getpid(), signal.SIGKILL)
-print(run.history[-1]["loss"], sum(weight.double().abs().sum().item() for weight in model.state_dict().values()))
+for path in paths:
+    torch.manual_seed(0)
+    model = OwnDimensionsVAE(product_with_prior)
+    batches = PairBatches(PairedDataset, load_views("test"))
+    run = Training(model, batches, recipe(), 3, 3, checkpoint=Checkpoint(Path(path), {"seed": 0}))
+    for epoch in run:
+        if epoch == int(stop):
+            os.kill(os.getpid(), signal.SIGKILL)
+    print(run.history[-1]["loss"], sum(weight.double().abs().sum().item() for weight in model.state_dict().values()))
 """
 
 
 def test_a_killed_run_resumes_to_the_same_numbers(tmp_path):
-    def run(path, stop):
-        command = [sys.executable, "-c", RUN, path, str(stop)]
+    def run(stop, *names):
+        command = [sys.executable, "-c", RUN, str(stop), *(tmp_path / name for name in names)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    whole = run(tmp_path / "whole.pt", 0)
-    assert whole.returncode == 0, whole.stderr
-    killed = run(tmp_path / "killed.pt", 2)
+    killed = run(2, "killed.pt")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    resumed = run(tmp_path / "killed.pt", 0)
-    assert resumed.returncode == 0, resumed.stderr
-    assert resumed.stdout == whole.stdout
+    both = run(0, "whole.pt", "killed.pt")
+    assert both.returncode == 0, both.stderr
+    whole, resumed = both.stdout.splitlines()
+    assert resumed == whole
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.pt", "whole.pt"]
 
 

@@ -463,6 +463,8 @@ def compare_loss(
     `why` is cause and hint where they are known; else those of a typical wrong total are looked for, and then what the
     total of the `answer` counts.
     """
+    if got.loss.isnan():
+        why = NAN, NAN_HINT
     cause, hint = why or (
         "the total is not the weighted sum of the three parts",
         "loss = recon_mnist + svhn_weight * recon_svhn + beta * kl.",
@@ -500,6 +502,8 @@ def counted(answer: Answer, beta: float, svhn_weight: float, present: tuple[str,
             totals.append(float(got.loss.detach()))
     except (Wrong, AnswerError):
         return None
+    if not np.isfinite(rows).all():
+        return None  # LAPACK would print that it is illegal
     weights, *_ = np.linalg.lstsq(np.array(rows), np.array(totals), rcond=None)
     if not np.allclose(np.array(rows) @ weights, totals, rtol=1e-4):
         return None
