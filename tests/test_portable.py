@@ -49,4 +49,5 @@ def test_what_students_use_runs_without_linux_and_a_module_that_needs_it_is_seen
     command = [sys.executable, "-c", ELSEWHERE + STUDENT + NEEDS_LINUX]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "True\nproduct_of_experts raised ValueError: mine\n", done.stderr
+    assert done.stderr.startswith("Traceback")  # and nothing, not even a warning, before that
     assert "autograder.confinement.child imports resource, which is on Unix only" in done.stderr

@@ -28,9 +28,9 @@ Log = Callable[[Any], Any]
 
 
 def log_normal(mean: Any, logvar: Any) -> Log:
-    twice, constant = 2 * mp.exp(logvar), logvar / 2 + mp.log(2 * mp.pi) / 2
+    two_variances, constant = 2 * mp.exp(logvar), logvar / 2 + mp.log(2 * mp.pi) / 2
     # Remembered: a quadrature takes the same points for each moment of a density.
-    return functools.cache(lambda x: -((x - mean) ** 2) / twice - constant)
+    return functools.cache(lambda x: -((x - mean) ** 2) / two_variances - constant)
 
 
 def standardise(log_density: Log, low: Any, high: Any) -> tuple[Any, Any]:
