@@ -1,48 +1,24 @@
-"""What takes seconds to import is imported in processes of its own, while this one imports what it needs itself.
+"""What kernels need takes seconds to import: another process does so while this one imports what it needs itself.
 
-Kernels are forked from one such process, and with several jobs the processes that execute submissions from another.
 Nothing here decides what is graded: a process that turns out not to be needed ends unused.
 """
 
 import argparse
-import multiprocessing
-import multiprocessing.forkserver
-import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 
-from joblib import cpu_count
 from traitlets import TraitError
 from traitlets.config import Config
 
-from autograder.assignments import known_assignments
 from autograder.configuration import GRADES
 from autograder.confinement.provisioner import start_warm
 
-EXECUTING = "autograder.notebooks.work"  # the module that executes submissions
-
 
 def start(folder: Path, config: Config, options: argparse.Namespace) -> None:
-    """Start the processes that a command with these options will need, if it seems to have anything to do."""
+    """Start the process from which a command forks kernels, if with these options it seems to have anything to do."""
     if _has_work(folder, config, options):
         with suppress(TraitError):  # whoever grades will tell what does not fit
             start_warm(config)
-        several = options.command == "grade" and options.student is None and (options.jobs or cpu_count()) > 1
-        if several and sys.platform == "linux":
-            found = known_assignments(folder).get(options.assignment)
-            _start_workers([EXECUTING, *(found.imports if found else ())])
-
-
-def _start_workers(modules: list[str]) -> None:
-    """Start the process that workers are forked from, with these modules."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
-    # Ctrl-C belongs to the grader; while it imports, the new process has no handler of its own yet.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        multiprocessing.forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _has_work(folder: Path, config: Config, options: argparse.Namespace) -> bool:

@@ -1,9 +1,10 @@
 """What makes imports shorter: one is left out, and none is searched for garbage."""
 
 import gc
+import importlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -40,3 +41,12 @@ def uncollected() -> Iterator[None]:
         gc.freeze()
         if enabled:
             gc.enable()
+
+
+def import_all(modules: Iterable[str]) -> None:
+    """Import these modules; one that is not there is whoever's problem who uses it."""
+    if missing := [module for module in modules if module not in sys.modules]:
+        with uncollected():
+            for module in missing:
+                with suppress(ImportError):
+                    importlib.import_module(module)

@@ -51,7 +51,7 @@ from autograder.confinement.layers import ConfinementError
 from autograder.files import write_whole
 from autograder.notebooks.execute import ExecuteOutside
 from autograder.notebooks.feedback import FeedbackExporter
-from autograder.notebooks.work import cores
+from autograder.notebooks.work import Work
 from autograder.remote.conversation import Conversation
 from examples.make_class import AVERAGED, PRODUCT, TEXTBOOK, find, solved
 from examples.make_class import POINTS as EACH
@@ -317,12 +317,12 @@ def test_a_timestamp_that_is_no_date_costs_nobody_anything(course):
 
 
 def test_one_that_cannot_be_executed_stops_nobody_and_is_told(course, monkeypatch, capsys):
-    def broken(work, at_once=1, execute=autograder.classroom.scheduling.execute):
-        if "os._exit" in work.notebooks[NAME]:
+    def full(files, folder, write=autograder.notebooks.work._write):
+        if any(b"os._exit" in content for content in files.values()):
             raise OSError(28, "No space left on device")
-        return execute(work)
+        write(files, folder)
 
-    monkeypatch.setattr("autograder.classroom.scheduling.execute", broken)
+    monkeypatch.setattr(autograder.notebooks.work, "_write", full)
     monkeypatch.chdir(course)
     for student in "bcdg":
         shutil.rmtree(next((course / "submitted").glob(f"{student}_*")))
@@ -686,11 +686,11 @@ def test_notebooks_of_a_submission_run_side_by_side(course, monkeypatch):
     all_three = threading.Barrier(3, timeout=10)
     judge = ExecuteOutside._judge
     monkeypatch.setattr(ExecuteOutside, "_judge", lambda *args: (all_three.wait(), judge(*args))[1])
-    executed = autograder.notebooks.work.execute(work, at_once=3)
+    executed = autograder.notebooks.work.execute(work, 2)
     assert list(executed.notebooks) == list(work.notebooks)
     assert {name: report.score for name, report in executed.reports.items()} == EACH
     with pytest.raises(threading.BrokenBarrierError):
-        autograder.notebooks.work.execute(work, at_once=2)
+        autograder.notebooks.work.execute(work, 1)
 
 
 def test_half_characters_and_terminal_commands_cost_one_exercise_and_harm_no_file(course):
@@ -873,8 +873,8 @@ def test_a_cluster_gives_the_same_and_a_lost_worker_costs_a_retry(course, schedu
 
 def test_a_lost_process_of_this_machine_costs_a_retry(course):
     process = start(course, "--jobs", "2")
-    (server,) = (p for p in psutil.Process(process.pid).children() if "forkserver" in " ".join(p.cmdline()))
-    server.children()[0].kill()
+    grader = psutil.Process(process.pid)
+    next(p for p in grader.children() if p.cmdline() == grader.cmdline()).kill()  # a fork of it
     finished(process, 0)
     expect_all(course)
 
@@ -914,20 +914,20 @@ def test_a_gradebook_that_another_program_holds_is_named(course, monkeypatch, ca
     assert main(["grade", "multiview_vae", "--student", "f_right"]) == 0
 
 
-def threads_of_pytorch():
-    import torch
-
-    return torch.get_num_threads()
-
-
-@pytest.mark.parametrize(("given", "threads"), [(None, str(max(1, cores() // 2))), (str(cores()), str(cores()))])
-def test_each_job_has_its_share_of_the_processors(monkeypatch, given, threads):
+@pytest.mark.parametrize(
+    ("notebooks", "given", "threads"), [(1, None, "4"), (3, None, "1"), (9, None, "1"), (3, "8", "8")]
+)
+def test_notebooks_that_run_side_by_side_share_the_processors(monkeypatch, notebooks, given, threads):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if given:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
-    with pool(2) as executor:
-        assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == threads
-        assert executor.submit(threads_of_pytorch).result() == int(threads)
+    seen = []
+    monkeypatch.setattr(autograder.notebooks.work, "_assignment", lambda *_: seen.append(os.environ["OMP_NUM_THREADS"]))
+    monkeypatch.setattr(autograder.notebooks.work, "grading_code", lambda *_: "")
+    work = Work("course", {}, {f"{i}": "" for i in range(notebooks)}, {}, {}, "other")
+    with pytest.raises(RuntimeError, match="another version"):
+        autograder.notebooks.work.execute(work, 4)
+    assert seen == [threads]
     assert os.environ.get("OMP_NUM_THREADS") == given
 
 
@@ -1002,7 +1002,7 @@ def test_a_class_is_graded_in_the_memory_of_a_few(released, monkeypatch):
     seen = []
 
     class Executor:
-        def submit(self, function, work):
+        def submit(self, function, work, processors):
             from concurrent.futures import Future
 
             seen.append(work)

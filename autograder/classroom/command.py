@@ -114,11 +114,15 @@ def graded_by(
     course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool, dry: bool = False
 ) -> Iterator[Graded]:
     """Yield the students' submissions as they end; a lost process costs a retry."""
+    if len(students) == 1 and not scheduler:  # there is nothing to record meanwhile
+        yield from grade_class(course, students, force=force, dry=dry)
+        return
+    processors = 1 if scheduler else max(1, cores() // jobs)
     left = list(students)
     for last in (*(False,) * RETRIES, True):
         try:
-            with pool(jobs, scheduler) as executor:
-                for graded in grade_class(course, tuple(left), executor, force=force, dry=dry):
+            with pool(jobs, scheduler, prepare=course.prepare) as executor:
+                for graded in grade_class(course, tuple(left), executor, processors=processors, force=force, dry=dry):
                     left.remove(graded.submission.student)
                     yield graded
             return

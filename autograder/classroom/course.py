@@ -15,7 +15,8 @@ from autograder.configuration import (
     refuse_unknown,
 )
 from autograder.confinement.layers import Confinement
-from autograder.confinement.provisioner import ConfinedProvisioner
+from autograder.confinement.provisioner import ConfinedProvisioner, start_warm
+from autograder.imports import import_all
 from autograder.notebooks.release import assignment_of, graded_cells, refuse_unchecked
 
 
@@ -79,6 +80,11 @@ class Course:
     def gradebook(self) -> Gradebook:
         """Return nbgrader's gradebook, a context manager."""
         return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+
+    def prepare(self) -> None:
+        """Import what executing submissions needs, while the process that kernels are forked from does so, too."""
+        start_warm(self.config)
+        import_all(self.assignment.imports)
 
     def folder(self, step: str, student: str) -> Path:
         """Return nbgrader's folder of a student; `step` is for example `coursedir.feedback_directory`."""

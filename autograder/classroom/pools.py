@@ -7,15 +7,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from autograder.confinement.provisioner import use_warm, warm_lines
-from autograder.confinement.warm import use_threads
-from autograder.notebooks.work import cores
+from autograder.confinement.layers import LINUX
 
 RETRIES = 2  # of a submission whose worker was lost
+_HELD_BACK = {signal.SIGINT, signal.SIGTERM}
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class PoolError(RuntimeError):
@@ -26,9 +27,39 @@ class WorkerLost(PoolError):
     """A process of this machine that executed submissions has ended; a new pool may continue."""
 
 
+class _Workers(concurrent.futures.ProcessPoolExecutor):
+    """Processes that are forked from this one at the first submission, so that they share what it has imported.
+
+    Where a process cannot be forked, each is started anew. `prepare` is called before.
+    """
+
+    def __init__(self, jobs: int, prepare: Callable[[], None]) -> None:
+        context = multiprocessing.get_context("fork" if LINUX else "spawn")
+        super().__init__(jobs, mp_context=context, initializer=_follow)
+        self._prepare: Callable[[], None] | None = prepare
+
+    def submit(
+        self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> concurrent.futures.Future[_T]:
+        """Schedule a call; Ctrl-C waits until each of the processes has a handler of its own."""
+        if self._prepare:
+            self._prepare()
+            self._prepare = None
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK) if LINUX else set()
+        try:
+            return super().submit(function, *args, **kwargs)
+        finally:
+            if LINUX:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @contextmanager
-def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator[concurrent.futures.Executor | None]:
-    """Yield an executor of `jobs` processes or of the cluster behind a scheduler; None for one job.
+def pool(
+    jobs: int, scheduler: str | None = None, *, prepare: Callable[[], None] = lambda: None, wait: int = 30
+) -> Iterator[concurrent.futures.Executor]:
+    """Yield an executor of `jobs` processes, or of the cluster behind a scheduler.
+
+    `prepare` does what such processes share; it is called before the first is started, if any is.
 
     However the block ends, no process of ours is left, and the workers of a cluster stop working for us. Raises
     PoolError if Dask is not installed, or if the scheduler or a worker does not answer within `wait` seconds;
@@ -36,15 +67,8 @@ def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator
     """
     if scheduler:
         yield from _cluster(scheduler, wait)
-    elif jobs == 1:
-        yield None
     else:
-        # More threads than processors wait for each other, most of them at full speed.
-        env = {"OMP_NUM_THREADS": str(max(1, cores() // jobs)), **os.environ}
-        context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-        executor = concurrent.futures.ProcessPoolExecutor(
-            jobs, mp_context=context, initializer=_follow, initargs=(env, warm_lines())
-        )
+        executor = _Workers(jobs, prepare)
         try:
             yield executor
         except concurrent.futures.BrokenExecutor:
@@ -58,16 +82,15 @@ def pool(jobs: int, scheduler: str | None = None, *, wait: int = 30) -> Iterator
             executor.shutdown(cancel_futures=True)
 
 
-def _follow(env: dict[str, str], lines: Mapping[Any, Any]) -> None:
-    """Make this worker end with the grader, leave Ctrl-C to it, and use its environment and its warm processes."""
+def _follow() -> None:
+    """Make this worker end with the grader, and leave Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # it may have been born with Ctrl-C held back
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if LINUX:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
     threading.Thread(target=_end_with_the_grader, daemon=True).start()
-    os.environ.clear()
-    os.environ.update(env)
-    use_threads()
-    use_warm(lines)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)  # what it compares is small, and the kernels need the processors
 
 
 def _end_with_the_grader() -> None:

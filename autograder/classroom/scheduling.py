@@ -1,12 +1,9 @@
 """Who is graded, and in what order: unchanged submissions are left alone, the others executed and recorded."""
 
 import concurrent.futures
-import importlib
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from autograder.classroom.course import Course, CourseError
@@ -14,7 +11,6 @@ from autograder.classroom.gathering import gather, grade_digest, work_of_release
 from autograder.classroom.recording import preview, record, unchanged
 from autograder.classroom.results import Graded, Submission
 from autograder.confinement.layers import ConfinementError
-from autograder.imports import uncollected
 from autograder.notebooks.repair import put_aside, refuse_too_many
 from autograder.notebooks.work import Executed, Work, cores, execute
 
@@ -34,10 +30,14 @@ def grade_class(
     students: Sequence[str],
     executor: concurrent.futures.Executor | None = None,
     *,
+    processors: int = 1,
     force: bool = False,
     dry: bool = False,
 ) -> Iterator[Graded]:
     """Grade students and yield their submissions as they end; an executor executes several at a time.
+
+    With an executor, one submission is recorded while others are executed, each on so many processors; without, this
+    process does one after the other, on all processors.
 
     However this ends, the gradebook holds only whole submissions: what was not recorded is graded the next time. With
     `dry` nothing is changed anywhere; the submissions are what grading would record.
@@ -70,14 +70,10 @@ def grade_class(
             yield Graded(write(course, student, "", error), fresh=True)
             continue
         if executor is None:
-            if missing := [module for module in course.assignment.imports if module not in sys.modules]:
-                with uncollected():  # meanwhile the process that kernels are forked from does so, too
-                    for module in missing:
-                        with suppress(ImportError):
-                            importlib.import_module(module)
+            course.prepare()
             yield recorded(student, digest, _execute_here(work))
             continue
-        waiting[executor.submit(execute, work)] = student, digest
+        waiting[executor.submit(execute, work, processors)] = student, digest
         # Enough to keep every worker busy; a class of any size takes no more memory than these.
         while len(waiting) >= MOST_WAITING:
             yield recorded(*_first_of(waiting))
@@ -116,7 +112,7 @@ def _first_of(waiting: _Waiting) -> tuple[str, str, Executed | Exception]:
 
 def _execute_here(work: Work) -> Executed | Exception:
     try:
-        return execute(work, at_once=cores())
+        return execute(work, cores())
     except ConfinementError:
         raise
     except Exception as error:

@@ -4,11 +4,9 @@ import atexit
 import functools
 import json
 import os
-import socket
 import subprocess
 import threading
 import weakref
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,27 +31,16 @@ _warm: dict[Preloading, Warm] = {}  # one warm process for each; it ends with th
 _making = threading.RLock()  # kernels may be started from several threads
 
 
-def _warm_for(what: Preloading, line: socket.socket | None = None) -> Warm:
+def _warm_for(what: Preloading) -> Warm:
     with _making:
         if what not in _warm:
             modules, keep = what
             private = scratch.make_private()
             scratch.make_home(private / "home")
-            _warm[what] = Warm(modules, scratch.environment(private / "home", keep), line)
+            _warm[what] = Warm(modules, scratch.environment(private / "home", keep))
             atexit.register(scratch.remove, private)
             atexit.register(_warm[what].close)
         return _warm[what]
-
-
-def warm_lines() -> dict[Preloading, socket.socket]:
-    """Return the lines to the warm processes of this process, which others of the grader may use, too."""
-    return {what: warm.line for what, warm in _warm.items() if warm.line}
-
-
-def use_warm(lines: Mapping[Preloading, socket.socket]) -> None:
-    """Fork kernels from the warm processes of another process of the grader."""
-    for what, line in lines.items():
-        _warm_for(what, line)
 
 
 def start_warm(config: Config) -> None:

@@ -50,13 +50,15 @@ class Executed:
     reports: Mapping[str, Report]  # by the name of the graded cell
 
 
-def execute(work: Work, at_once: int = 1) -> Executed:
-    """Execute a submission, `at_once` of its notebooks at the same time.
+def execute(work: Work, processors: int = 1) -> Executed:
+    """Execute a submission on so many processors, several of its notebooks at the same time.
 
     Raises RuntimeError if the code that grades here is not the same as where the work was given out.
     """
+    # On two processors, three notebooks: one often waits, for example for its kernel.
+    at_once = min(processors + 1, len(work.notebooks)) if processors > 1 and work.notebooks else 1
     # More threads than processors wait for each other, most of them at full speed.
-    each = {"OMP_NUM_THREADS": str(max(1, cores() // at_once)), **os.environ}["OMP_NUM_THREADS"]
+    each = os.environ.get("OMP_NUM_THREADS", str(max(1, processors // at_once)))
     kept = environment(NBGRADER_EXECUTION="autograde", OMP_NUM_THREADS=each)
     with _one_at_a_time, tempfile.TemporaryDirectory() as name, kept:
         assignment = _assignment(work, Path(name) / "checks")
