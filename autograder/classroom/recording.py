@@ -85,10 +85,10 @@ def remember(
     """
     old = before.outcomes if before else ()
     outcomes = {outcome.exercise: outcome for outcome in old if outcome.exercise in left}
+    scores = _scores(course, student)
     for cell in course.cells:
         if cell.name not in outcomes:
-            points = _score(course, cell, student)
-            outcomes[cell.name] = _outcome(course, cell, student, points, reports, problem)
+            outcomes[cell.name] = _outcome(course, cell, student, scores[cell.name], reports, problem)
     submission = Submission(student, digest, tuple(outcomes[cell.name] for cell in course.cells))
     path = stored(course, student)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,8 +120,9 @@ def earlier(course: Course, student: str) -> Submission | None:
     known = remembered(course, student) or Submission(student, "", ())
     old = {outcome.exercise: outcome for outcome in known.outcomes}
     outcomes = []
+    scores = _scores(course, student)
     for cell in course.cells:
-        points = _score(course, cell, student)
+        points = scores[cell.name]
         outcome = old.get(cell.name) or Outcome(cell.name, "passed", points, cell.points)  # only its points are known
         outcomes.append(msgspec.structs.replace(outcome, points=points))
     return Submission(student, known.digest, tuple(outcomes))
@@ -134,10 +135,9 @@ def unchanged(course: Course, student: str, digest: str) -> Submission | None:
     # The gradebook may have been restored or deleted since, and so may the graded notebooks.
     if _notebooks(course, student) and not _known(course, student):
         return None
-    cells = {cell.name: cell for cell in course.cells}
-    if submission.digest != digest or {outcome.exercise for outcome in submission.outcomes} != set(cells):
+    if submission.digest != digest:
         return None
-    if any(_score(course, cells[outcome.exercise], student) != outcome.points for outcome in submission.outcomes):
+    if {outcome.exercise: outcome.points for outcome in submission.outcomes} != _scores(course, student):
         return None
     return submission
 
@@ -195,14 +195,18 @@ def _outcome(
     return Outcome.of(reports[cell.name], points, cell.points)
 
 
-def _score(course: Course, cell: GradedCell, student: str) -> float:
-    """Return what the gradebook holds; without a grade, nothing was earned."""
+def _scores(course: Course, student: str) -> dict[str, float]:
+    """Return what the gradebook holds for each graded cell; without a grade, nothing was earned."""
+    scores = {}
     with course.gradebook() as gradebook:
-        try:
-            grade = gradebook.find_grade(cell.name, cell.notebook, course.name, student)
-        except MissingEntry:
-            return 0.0
-        return float(grade.score or 0.0)
+        for cell in course.cells:
+            try:
+                grade = gradebook.find_grade(cell.name, cell.notebook, course.name, student)
+            except MissingEntry:
+                scores[cell.name] = 0.0
+            else:
+                scores[cell.name] = float(grade.score or 0.0)
+    return scores
 
 
 def _known(course: Course, student: str) -> bool:
