@@ -407,6 +407,7 @@ def enter(plan: Plan) -> None:
     if sys.platform == "linux":
         if plan.supervise:
             die_with_parent(signal.SIGTERM)
+        if plan.supervise and not plan.unshare:
             supervise()
         if plan.unshare:
             unshare_namespaces(plan.shared_memory, [*plan.readable, *plan.writable])

@@ -123,6 +123,8 @@ def serve(modules: Sequence[str]) -> None:
     with without_address_grammar(), uncollected():
         for module in (*_KERNEL, *modules):
             importlib.import_module(module)
+        if backends := sys.modules.get("matplotlib.backends"):
+            backends.backend_registry.list_all()  # it reads the entry points of all installed packages, once
     line = socket.socket(fileno=os.dup(0))
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
