@@ -48,7 +48,7 @@ DIGIT_COLOURS = (
 def show(figure: Figure, name: str, alt: str) -> None:
     """Show a figure with its alternative text; write it to the folder `LAB_RESULTS`, if set, as `name`.png."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Description": alt})
+    figure.savefig(buffer, format="png", dpi=100, metadata={"Description": alt})
     folder = results_folder()
     if folder:
         write_whole(folder / f"{name}.png", buffer.getvalue())
@@ -60,11 +60,36 @@ def show(figure: Figure, name: str, alt: str) -> None:
         display(Image(data=buffer.getvalue(), alt=alt))
 
 
-def _axes(figure: Figure, rows: int = 1, columns: int = 1) -> list[Axes]:
-    grid = figure.subplots(rows, columns, squeeze=False)
+def _figure(
+    panel: tuple[float, float],
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    title: str = "",
+    left: float = 0.15,
+    right: float = 0.15,
+    bottom: float = 0.15,
+    top: float = 0.15,
+    gap: tuple[float, float] = (0.0, 0.0),
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of panels of one size, and its axes row by row; width, height, margins and gaps are in inches.
+
+    A title takes a line above the margin. matplotlib could find the margins itself, but takes as long for that as for
+    the drawing.
+    """
+    width = left + columns * panel[0] + (columns - 1) * gap[0] + right
+    more = max(0.0, 0.09 * len(title) - width)  # a title may be longer than what it stands over
+    width, top = width + more, top + (0.25 if title else 0)
+    height = bottom + rows * panel[1] + (rows - 1) * gap[1] + top
+    figure = Figure(figsize=(width, height))
+    if title:
+        figure.suptitle(title, fontsize=11, y=1 - 0.08 / height)
+    margins = {"left": left / width, "right": 1 - (right + more) / width, "bottom": bottom / height}
+    margins |= {"top": 1 - top / height, "wspace": gap[0] / panel[0], "hspace": gap[1] / panel[1]}
+    grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw=margins)
     for axis in grid.flat:
         axis.spines[["top", "right"]].set_visible(False)
-    return list(grid.flat)
+    return figure, list(grid.flat)
 
 
 def mosaic(images: Tensor) -> NDArray[np.float32]:
@@ -83,14 +108,13 @@ def _strip(axis: Axes, images: Tensor, label: str = "") -> None:
 
 def show_rows(rows: Mapping[str, Tensor], title: str, name: str, headings: Sequence[object] = ()) -> None:
     """Show rows of images, each (N, 1 or 3, 32, 32) in [0, 1], under a title; `headings` stand over the columns."""
-    columns = max(len(images) for images in rows.values())
-    figure = Figure(figsize=(0.55 * columns + 1.6, 0.6 * len(rows) + 0.5), layout="constrained")
-    figure.suptitle(title, fontsize=11)
-    for axis, (label, images) in zip(_axes(figure, len(rows)), rows.items(), strict=True):
+    panel = 0.55 * max(len(images) for images in rows.values()), 0.55
+    left, top = 0.2 + 0.08 * max(map(len, rows)), 0.3 if headings else 0.1
+    figure, axes = _figure(panel, len(rows), title=title, left=left, top=top, gap=(0, 0.05))
+    for axis, (label, images) in zip(axes, rows.items(), strict=True):
         _strip(axis, images, label)
-    top = figure.axes[0]
     for i, heading in enumerate(headings):
-        top.text(32 * i + 16, -4, str(heading), ha="center", va="bottom", fontsize=9)
+        axes[0].text(32 * i + 16, -4, str(heading), ha="center", va="bottom", fontsize=9)
     show(figure, name, f"{title}. Rows from top to bottom: {', '.join(rows)}.")
 
 
@@ -107,8 +131,7 @@ def show_pairs(pairs: Pairs, count: int = 12, *, name: str = "pairs") -> None:
 
 def show_pairs_per_digit(first: Sequence[int], second: Sequence[int], pairs: Sequence[int]) -> None:
     """Show, per digit, the images of both views and the pairs, each a sequence of ten counts."""
-    figure = Figure(figsize=(8, 3), layout="constrained")
-    (axis,) = _axes(figure)
+    figure, (axis,) = _figure((7.1, 2.2), left=0.8, bottom=0.5, top=0.35)
     digits = np.arange(10)
     axis.bar(digits - 0.27, first, 0.27, color=MNIST_COLOUR, label="MNIST images")
     axis.bar(digits, second, 0.27, color=SVHN_COLOUR, label="SVHN images")
@@ -117,7 +140,8 @@ def show_pairs_per_digit(first: Sequence[int], second: Sequence[int], pairs: Seq
     title = "Each digit makes as many pairs as its rarer view has images"
     if wrong:
         title = f"Not as many pairs as the rarer view has images: digit {', '.join(map(str, wrong))}"
-    axis.set(xticks=digits, xlabel="digit", ylabel="count", title=title)
+    axis.set(xticks=digits, xlabel="digit", ylabel="count")
+    axis.set_title(title, fontsize=11)
     axis.legend(frameon=False, fontsize=9)
     show(figure, "pairs_per_digit", f"Bar chart, per digit, of both views' images and of the pairs. {title}.")
 
@@ -129,11 +153,10 @@ def _normal(x: NDArray[np.float64], mean: float, var: float) -> NDArray[np.float
 
 def show_product_1d(*cases: tuple[float, ...]) -> None:
     """Show products of two Gaussians (mean1, var1, mean2, var2) side by side, multiplied point by point."""
-    figure = Figure(figsize=(4 * len(cases), 2.8), layout="constrained")
-    if len(cases) > 1:
-        figure.suptitle("The product is sharper than either expert, and the surer one counts more", fontsize=11)
+    title = "The product is sharper than either expert, and the surer one counts more" if len(cases) > 1 else ""
+    figure, axes = _figure((3.8, 2.0), 1, len(cases), title=title, bottom=0.5, gap=(0.2, 0))
     x = np.linspace(-6, 8, 1401)
-    for axis, (mean1, var1, mean2, var2) in zip(_axes(figure, 1, len(cases)), cases, strict=True):
+    for axis, (mean1, var1, mean2, var2) in zip(axes, cases, strict=True):
         first, second = _normal(x, mean1, var1), _normal(x, mean2, var2)
         product = first * second
         product /= np.trapezoid(product, x)  # a density again: its integral is one
@@ -172,12 +195,12 @@ def show_product_2d() -> None:
     z1, z2 = np.meshgrid(np.linspace(-4, 4, 161), np.linspace(-4, 4, 161))
     first = _normal(z1, -1.0, 0.15) * _normal(z2, 0.5, 3.0)
     second = _normal(z1, 0.5, 3.0) * _normal(z2, 1.0, 0.15)
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    figure.suptitle("Where one expert is unsure, the other decides", fontsize=11)
+    title = "Where one expert is unsure, the other decides"
+    figure, axes = _figure((2.3, 2.3), 1, 3, title=title, left=0.6, bottom=0.5, top=0.35, gap=(0.7, 0))
     titles = ("first expert: sure of z1", "second expert: sure of z2", "product: sure of both")
-    for axis, density, title in zip(_axes(figure, 1, 3), (first, second, first * second), titles, strict=True):
+    for axis, density, what in zip(axes, (first, second, first * second), titles, strict=True):
         axis.contourf(z1, z2, density, levels=12, cmap="Greys")
-        axis.set(title=title, xlabel="z1", ylabel="z2", aspect="equal", xticks=(-4, 0, 4), yticks=(-4, 0, 4))
+        axis.set(title=what, xlabel="z1", ylabel="z2", aspect="equal", xticks=(-4, 0, 4), yticks=(-4, 0, 4))
         axis.title.set_fontsize(9)
     show(figure, "product_2d", "Contours: a tall ellipse, a wide ellipse, and their product, a small round spot.")
 
@@ -185,8 +208,8 @@ def show_product_2d() -> None:
 def show_curves(history: pd.DataFrame | Sequence[Mapping[str, float]]) -> None:
     """Show the training curves: one panel per term (in nats or squared error, per pair) over the epochs."""
     table = pd.DataFrame(history)
-    figure = Figure(figsize=(3 * table.shape[1], 2.5), layout="constrained")
-    for axis, column in zip(_axes(figure, 1, table.shape[1]), table, strict=True):
+    figure, axes = _figure((2.3, 1.7), 1, table.shape[1], left=0.65, bottom=0.5, top=0.3, gap=(0.65, 0))
+    for axis, column in zip(axes, table, strict=True):
         axis.plot(range(1, len(table) + 1), table[column], color=JOINT_COLOUR, marker=".")
         axis.set_title(str(column), fontsize=9)
         axis.set_xlabel("epoch")
@@ -227,9 +250,9 @@ def show_cross_domain(
     """
     ten = _one_of_each(pairs)
     given = posteriors(model, ten)
-    figure = Figure(figsize=(12.6, 0.6 * (draws + 1) + 0.9), layout="constrained")
-    axes = np.array(_axes(figure, draws + 1, 2)).reshape(draws + 1, 2)
-    for column, (source, target) in zip(axes.T, (("mnist", "svhn"), ("svhn", "mnist")), strict=True):
+    title = "One view given, the other drawn, and the digit a classifier reads (orange: another)"
+    figure, axes = _figure((5.5, 0.55), draws + 1, 2, title=title, left=0.65, top=0.35, gap=(0.7, 0.05))
+    for column, (source, target) in zip((axes[::2], axes[1::2]), (("mnist", "svhn"), ("svhn", "mnist")), strict=True):
         right = 0
         _strip(column[0], getattr(ten, source), f"{source.upper()}\ngiven")
         for axis in column[1:]:
@@ -240,9 +263,8 @@ def show_cross_domain(
                 box = {"facecolor": "white" if read == digit else SVHN_COLOUR, "edgecolor": "none", "pad": 0.8}
                 colour = "black" if read == digit else "white"
                 axis.text(32 * i + 30, 30, str(read), ha="right", va="bottom", fontsize=7, color=colour, bbox=box)
-        title = f"{target.upper()} drawn from {source.upper()} alone: {right} of {10 * draws} read as the given digit"
-        column[0].set_title(title, fontsize=10)
-    figure.suptitle("One view given, the other drawn, and the digit a classifier reads (orange: another)", fontsize=11)
+        heading = f"{target.upper()} drawn from {source.upper()} alone: {right} of {10 * draws} read as the given digit"
+        column[0].set_title(heading, fontsize=10)
     alt = (
         "Two grids of images. Above, one given image of each digit; below, draws of the other view with the digit read."
     )
@@ -258,9 +280,9 @@ def show_interpolation(
     """Show both views on the straight line between the joint means of a pair of one digit and a pair of another."""
     means = posteriors(model, pairs)["joint"][0]  # (N, D)
     weight = torch.linspace(0, 1, steps, device=means.device)[:, None]
-    figure = Figure(figsize=(0.55 * steps + 1.2, 1.25 * len(ends) + 0.5), layout="constrained")
-    figure.suptitle("Both views on the straight line between two latent means", fontsize=11)
-    axes = iter(_axes(figure, 2 * len(ends)))
+    title = "Both views on the straight line between two latent means"
+    figure, panels = _figure((0.55 * steps, 0.55), 2 * len(ends), title=title, left=0.7, top=0.1, gap=(0, 0.08))
+    axes = iter(panels)
     for start, end in ends:
         first, last = (means[int((pairs.labels == digit).nonzero()[0][1])] for digit in (start, end))
         drawn = decode(model, (1 - weight) * first + weight * last)
@@ -290,10 +312,10 @@ def show_dimensions(
     columns = {view: images.unflatten(0, (size, steps)) for view, images in drawn.items()}  # (D, steps, C, 32, 32)
     changed = {view: [d for d in range(size) if images[d].std(0).max() > VISIBLE] for view, images in columns.items()}
     rows = max(1, *map(len, changed.values()))
-    figure = Figure(figsize=(1.02 * steps + 1.6, 0.5 * rows + 0.7), layout="constrained")
-    figure.suptitle("What each latent dimension changes in each view, from low to high", fontsize=11)
-    axes = np.array(_axes(figure, rows, 2)).reshape(rows, 2)
-    for column, (view, images), colour in zip(axes.T, columns.items(), (MNIST_COLOUR, SVHN_COLOUR), strict=True):
+    title = "What each latent dimension changes in each view, from low to high"
+    figure, axes = _figure((0.5 * steps, 0.5), rows, 2, title=title, left=0.85, top=0.35, gap=(0.85, 0.04))
+    sides = axes[::2], axes[1::2]
+    for column, (view, images), colour in zip(sides, columns.items(), (MNIST_COLOUR, SVHN_COLOUR), strict=True):
         column[0].set_title(view.upper(), fontsize=10)
         for axis, d in zip_longest(column, changed[view]):
             if d is None:
@@ -321,8 +343,7 @@ def show_tsne(
     # The perplexity must stay below the number of points; 30 is scikit-learn's default.
     projection = TSNE(perplexity=min(30, (len(stacked) - 1) / 3), init="pca", random_state=seed)
     points = projection.fit_transform(stacked).reshape(len(means), n, 2)
-    figure = Figure(figsize=(7.2, 5.6), layout="constrained")
-    (axis,) = _axes(figure)
+    figure, (axis,) = _figure((5.6, 5.1), right=0.5 + 0.09 * max(map(len, means)), top=0.4)
     colours = ListedColormap(DIGIT_COLOURS)
     markers = (("o", 9), ("^", 11), ("s", 9))
     for (name, marked), (marker, size) in zip(zip(means, points, strict=True), markers, strict=False):
