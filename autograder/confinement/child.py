@@ -407,10 +407,10 @@ def enter(plan: Plan) -> None:
     if sys.platform == "linux":
         if plan.supervise:
             die_with_parent(signal.SIGTERM)
-        if plan.supervise and not plan.unshare:
-            supervise()
         if plan.unshare:
-            unshare_namespaces(plan.shared_memory, [*plan.readable, *plan.writable])
+            unshare_namespaces(plan.shared_memory, [*plan.readable, *plan.writable])  # it supervises, too
+        elif plan.supervise:
+            supervise()
     if os.getsid(0) != os.getpid():
         os.setsid()
     set_limits(plan.rlimits)
