@@ -45,7 +45,7 @@ FEW = 2  # as many as the most jobs, so that each job has one to execute
 LABELS = {
     "stock": "stock nbgrader, checks in the student's kernel",
     "otter": "otter-grader, checks in the student's kernel",
-    "one_job": "this grader, one job: a submission's notebooks run side by side",
+    "one_job": "this grader, one job: one submission after the other, its notebooks side by side",
     "two_jobs": "this grader, two jobs",
     "all_cells": "this grader, one job, also executing what follows the graded cell",
 }
@@ -78,13 +78,18 @@ graded cell of a notebook, because nothing after it is graded, unless a row says
 
 ## What was tried
 
-Kernels are forked from a process that has the imports done; the calls of a check travel on a line of their own; the
-notebooks of a submission run side by side; a check file is parsed once; judges are trained once for all kernels. What
-is left of a submission is mostly work that any grader has: the student's own cells, nearly all of it drawing figures
-with matplotlib, the start of three kernels, and nbgrader's folders and gradebook. With one job both processors are
-busy already, so that a second gains little. Laying each figure out once instead of twice
-(`bbox_inches="tight"`) takes a tenth off its drawing, and was left. Not tried: recording one submission while the next
-is executed. One round is one measurement: between runs on different days the ratios moved by a tenth or two.
+Kernels are forked from a process that has the imports done; the calls of a check travel on a line of their own; one
+submission is recorded while the next is executed, and of its notebooks one more runs at a time than there are
+processors, because one often waits; a check file is parsed once; judges are trained once for all kernels; figures have
+margins of their own, because matplotlib takes as long to find them as to draw. Both processors are then busy nearly all
+the time, with one job as with two: a second job gains little, and what is left is work that any grader has. A kernel
+takes three forks, for its namespaces and for what ends all that it starts; each copies the page table of a process that
+has imported PyTorch, and so does each end.
+
+Tried without gain: large pages of memory for the process from which kernels are forked (a fork costs a third, and what
+a kernel then writes costs as much more); fewer points in curves and contours. Not tried: a system call that forks into
+new namespaces at once, which would save one of the three forks. One round is one measurement: between runs on different
+days the ratios moved by a tenth or two.
 """
 SIZES = f"""
 

@@ -408,7 +408,7 @@ def test_output(watched, how):
     }[how]
     status, _ = watched.run(code)
     assert status == "died" and "sent more than 64 MiB" in watched.provisioner.reason, status
-    assert psutil.Process().memory_info().rss - before < 200 << 20
+    assert psutil.Process().memory_info().rss - before < 300 << 20  # what came through, and two copies of it
 
 
 def test_wall_clock(mode, submission):
