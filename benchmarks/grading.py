@@ -205,6 +205,7 @@ def measure(release: Path, students: int, rounds: int) -> dict[str, dict[str, fl
     large = {name: make_course(release, folder / name, grader.config, students) for name, grader in graders().items()}
     costs: dict[str, list[tuple[Cost, Cost]]] = {name: [] for name in graders()}
     wrong = dict.fromkeys(graders(), 0)
+    run(graders()["all_cells"].command, small["all_cells"])  # which trains the judges, unless some are kept
     for round_ in range(rounds):
         for name, grader in graders().items():
             few, many = (run(grader.command, courses[name]) for courses in (small, large))
