@@ -30,6 +30,7 @@ import autograder.classroom.scheduling
 import autograder.notebooks.work
 from autograder.__main__ import main
 from autograder.checking.report import Result
+from autograder.classroom.command import graded_by
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.gathering import gather, grade_digest, what_differs
 from autograder.classroom.page import class_page
@@ -916,6 +917,28 @@ def test_a_gradebook_that_another_program_holds_is_named(course, monkeypatch, ca
         assert main(["grade", "multiview_vae", "--student", "f_right"]) == 2
     assert "the gradebook cannot be used: database is locked" in capsys.readouterr().err
     assert main(["grade", "multiview_vae", "--student", "f_right"]) == 0
+
+
+def test_workers_are_forks_that_share_what_was_prepared_and_compare_on_one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        with pool(2, prepare=lambda: torch.set_num_threads(2)) as executor:
+            assert executor.submit(torch.get_num_threads).result() == 1
+            assert executor.submit(os.getppid).result() == os.getpid()
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_jobs_share_the_processors(course, monkeypatch):
+    seen = []
+    monkeypatch.setattr("autograder.classroom.command.cores", lambda: 8)
+    monkeypatch.setattr("autograder.classroom.command.grade_class", lambda *_, **how: seen.append(how) or [])
+    for jobs in (1, 3, 16):
+        list(graded_by(Course(course, "multiview_vae"), sorted(POINTS), jobs, None, force=True))
+    assert [how["processors"] for how in seen] == [8, 2, 1]
 
 
 @pytest.mark.parametrize(

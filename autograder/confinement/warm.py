@@ -73,13 +73,13 @@ class Forked:
 class Warm:
     """The grader's end of a warm process. It starts at the first fork, again if it ended, and ends with the grader.
 
-    `line` leads to one that another process of the grader has started: it ends when all of them have.
+    Processes that are forked from the grader share it: it ends when all of them have.
     """
 
-    def __init__(self, modules: Sequence[str], env: Mapping[str, str], line: socket.socket | None = None) -> None:
+    def __init__(self, modules: Sequence[str], env: Mapping[str, str]) -> None:
         self._modules, self._env = modules, dict(env)
         self._lock = threading.Lock()
-        self.line = line
+        self._line: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def fork(self, plan: Plan, arguments: Sequence[str], env: Mapping[str, str], folder: str, log: str) -> Forked:
@@ -98,21 +98,21 @@ class Warm:
 
     def _start_if_none_runs(self) -> socket.socket:
         # It never says anything on this line, so that there is something to read only at its end.
-        if self.line is not None and not select.select([self.line], [], [], 0)[0]:
-            return self.line
+        if self._line is not None and not select.select([self._line], [], [], 0)[0]:
+            return self._line
         self.close()
-        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # Frozen modules would make debugpy, which ipykernel imports, complain to the grader's terminal.
             command = [sys.executable, "-Xfrozen_modules=off", "-P", "-m", __name__, *self._modules]
             options: dict[str, Any] = {"cwd": "/", "env": self._env, "start_new_session": True}
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), **options)
-        return self.line
+        return self._line
 
     def close(self) -> None:
         """End the warm process, and with it its kernels."""
-        if self.line is not None:
-            self.line.close()
+        if self._line is not None:
+            self._line.close()
         if self._process is not None:
             self._process.wait()
 
@@ -207,10 +207,10 @@ def _fresh() -> None:
         numpy.random.seed()
     if torch := sys.modules.get("torch"):
         torch.default_generator.seed()
-    use_threads()
+    _use_threads()
 
 
-def use_threads() -> None:
+def _use_threads() -> None:
     """Let PyTorch use as many threads as `OMP_NUM_THREADS` says; it read that when it was imported, and so not now."""
     threads, torch = os.environ.get("OMP_NUM_THREADS", ""), sys.modules.get("torch")
     if torch and threads.isdecimal() and int(threads) > 0:
