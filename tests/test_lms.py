@@ -6,8 +6,10 @@ Assignment", with feedback files in a zip (docs.moodle.org).
 """
 
 import csv
+import gzip
 import io
 import shutil
+import stat
 import zipfile
 
 import nbformat
@@ -17,7 +19,8 @@ from hypothesis import strategies as st
 from nbgrader.api import Gradebook
 
 from autograder.__main__ import main
-from autograder.classroom.lms import _rows, read_name, read_roster
+from autograder.classroom.course import CourseError
+from autograder.classroom.lms import _rows, _same_name, _target, read_owner, read_roster
 from tests.test_course import make_course
 
 # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
@@ -196,11 +199,14 @@ def test_what_is_no_download_or_no_column_is_refused(course, tmp_path, capsys):
     assert "there is no" in capsys.readouterr().err
 
 
-@given(st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=2), min_size=1))
-def test_rows_are_those_of_the_csv_module(rows):
+@given(
+    st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=2), min_size=1),
+    st.sampled_from(",;\t"),
+)
+def test_rows_are_those_of_the_csv_module(rows, delimiter):
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_MINIMAL).writerows(rows)
-    found = list(_rows(text.getvalue()))
+    csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_MINIMAL, delimiter=delimiter).writerows(rows)
+    found = list(_rows(text.getvalue(), delimiter))
     assert [[field.value for field in row] for row in found] == rows
     for row in found:
         for field in row:
@@ -210,6 +216,260 @@ def test_rows_are_those_of_the_csv_module(rows):
 
 def test_names_that_are_none_of_a_download(tmp_path):
     wrong = ("1_paired_dataset.ipynb", "ada_1_paired_dataset.ipynb", "a_1_2_other.ipynb", "a_1_2_1_paired_dataset.py")
-    assert [read_name(name, BOOKS) for name in wrong] == [None] * 4
+    assert [owner and _target(owner.rest, BOOKS) for owner in map(read_owner, wrong)][:2] == [None, None]
+    assert [_target(read_owner(name).rest, BOOKS) for name in wrong[2:]] == [("other.ipynb", 0), None]
     (tmp_path / "r.csv").write_text("ID,SIS Login ID\n7,ada\n,\nx,y\n")
-    assert list(read_roster(tmp_path / "r.csv")) == [("7", "ada", 1)]
+    assert list(read_roster(tmp_path / "r.csv")) == [("7", "ada", 1, "", "")]
+
+
+# --- what a student chooses says nothing of who they are --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "lms_id"),
+    [
+        ("lovelaceada_101_5001_victim_222_9999999_1_paired_dataset.ipynb", "101"),
+        ("lovelaceada_LATE_101_5001_LATE_222_9999_1_paired_dataset.ipynb", "101"),
+        ("Ada Lovelace_101_assignsubmission_file_x_222_assignsubmission_file_1_paired_dataset.ipynb", "101"),
+        ("Ada Lovelace_101_assignsubmission_file_/Victim_222_assignsubmission_file_/1_paired_dataset.ipynb", "101"),
+        ("Ada Lovelace_101_assignsubmission_file_/victim_222_9999_1_paired_dataset.ipynb", "101"),
+        ("lovelaceada_101_5001_lab/Victim_222_assignsubmission_file_/1_paired_dataset.ipynb", "101"),
+        ("submissions/Ada Lovelace_101_assignsubmission_file/1_paired_dataset.ipynb", "101"),
+        ("Ada Lovelace_101_assignsubmission_onlinetext_/V_222_assignsubmission_file_1_paired_dataset.ipynb", None),
+    ],
+)
+def test_only_what_the_system_wrote_says_whose_a_file_is(name, lms_id):
+    owner = read_owner(name)
+    assert (owner and owner.lms_id) == lms_id
+
+
+def packed(names):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name, text in names.items():
+            file.writestr(name, text)
+    return content.getvalue()
+
+
+def test_a_students_archive_stays_theirs(course, tmp_path, capsys):
+    table = tmp_path / "canvas.csv"
+    table.write_bytes(CANVAS.encode())
+    inner = packed(
+        {"turingalan_102_9999999_1_paired_dataset.ipynb": book("stolen"), f"lab/{BOOKS[1]}.ipynb": book("own")}
+    )
+    files = {
+        "lovelaceada_101_5001_lab.zip": inner,
+        f"turingalan_102_5002_{BOOKS[0]}.ipynb": book("alan"),
+    }
+    assert main(["collect", "multiview_vae", archive(tmp_path / "s.zip", files), "--roster", str(table)]) == 0
+    assert "alan" in submitted(course, "alan")[f"{BOOKS[0]}.ipynb"]
+    assert "own" in submitted(course, "ada")[f"{BOOKS[1]}.ipynb"]
+    assert "stolen" not in "".join(submitted(course, "alan").values())
+    give_points(course, ada=1)
+    pages = tmp_path / "feedback.zip"
+    where = ["--column", "Lab 1", "--to", str(tmp_path / "t.csv"), "--feedback", str(pages)]
+    assert main(["return", "multiview_vae", str(table), *where]) == 0
+    assert list(pages_in(pages)) == ["lovelaceada_101_5001_lab.zip_2_product_of_experts.html"]
+    capsys.readouterr()
+
+
+def test_links_in_what_was_downloaded_are_not_followed(course, tmp_path, capsys):
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    (folder / f"lovelaceada_101_5001_{BOOKS[0]}.ipynb").symlink_to(
+        course / "solutions" / "multiview_vae" / f"{BOOKS[0]}.ipynb"
+    )
+    (folder / f"turingalan_102_5002_{BOOKS[0]}.ipynb").write_text(book("alan"))
+    (folder / "hoppergrace_103_5003_folder").symlink_to(course)
+    linked = zipfile.ZipInfo(f"hoppergrace_103_5004_{BOOKS[0]}.ipynb")
+    linked.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "links.zip", "w") as file:
+        file.writestr(linked, "/etc/passwd")
+    assert main(["collect", "multiview_vae", str(folder), str(tmp_path / "links.zip")]) == 1
+    said = capsys.readouterr().out
+    assert "1 notebooks of 1 students" in said
+    assert said.count("no file, but a link or the like") == 3
+    assert not (course / "submitted" / "101").exists()
+    assert not (course / "submitted" / "103").exists()
+
+
+def damaged():
+    """Yield archives that cannot be unpacked, by name."""
+    good = packed({f"{BOOKS[1]}.ipynb": book("x" * 1000)})
+    yield "empty.zip", b""
+    yield "text.zip", b"no archive at all"
+    yield "half.zip", good[: len(good) // 2]
+    yield "no_end.zip", good[:-30]
+    yield "checksum.zip", good.replace(b"xxxxxxxx", b"yyyyyyyy", 1)
+    encrypted = bytearray(good)
+    encrypted[6] |= 1
+    encrypted[good.index(b"PK\x01\x02") + 8] |= 1
+    yield "encrypted.zip", bytes(encrypted)
+    method = bytearray(good)
+    method[8:10] = method[good.index(b"PK\x01\x02") + 10 : good.index(b"PK\x01\x02") + 12] = b"\x63\x00"
+    yield "method.zip", bytes(method)
+    yield "cut.tar.gz", gzip.compress(b"x" * 1000)[:20]
+    yield "text.tgz", b"no archive"
+    yield "nested.zip", packed({"again.zip": good})
+    yield "many.zip", packed({f"{i}.txt": "" for i in range(2100)})
+
+
+def test_a_damaged_archive_costs_nobody_else_their_work(course, tmp_path, capsys):
+    files = {f"turingalan_102_5002_{BOOKS[0]}.ipynb": book("alan")}
+    files |= {f"lovelaceada_101_{6000 + i}_{name}": content for i, (name, content) in enumerate(damaged())}
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file, file.open(f"{BOOKS[2]}.ipynb", "w") as entry:
+        for _ in range(300):
+            entry.write(bytes(1 << 20))
+    files["hoppergrace_103_7000_bomb.zip"] = bomb.getvalue()
+    assert main(["collect", "multiview_vae", archive(tmp_path / "s.zip", files)]) == 1
+    said = capsys.readouterr().out
+    assert "1 notebooks of 1 students" in said
+    assert "alan" in submitted(course, "102")[f"{BOOKS[0]}.ipynb"]
+    for name, _ in damaged():
+        assert f"_{name}" in said, name
+    assert "bomb.zip_3_multiview_vae.ipynb: more than 256 MiB of one student" in said
+    assert not (course / "submitted" / "101").exists()
+    assert not list((course / "downloaded").rglob("extracted"))
+
+
+def test_what_systems_add_is_nobodys_work_and_a_renamed_notebook_is_kept(course, tmp_path, capsys):
+    inner = packed(
+        {
+            f"{BOOKS[0]}.ipynb": book("mine"),
+            f"__MACOSX/._{BOOKS[0]}.ipynb": "resource fork",
+            f".ipynb_checkpoints/{BOOKS[0]}-checkpoint.ipynb": book("old"),
+            "Lab2 final.ipynb": book("another name"),
+        }
+    )
+    zipped = archive(tmp_path / "s.zip", {"lovelaceada_101_5001_lab.zip": inner, "__MACOSX/._x": "", ".DS_Store": ""})
+    assert main(["collect", "multiview_vae", zipped]) == 0
+    assert "2 notebooks of 1 students" in capsys.readouterr().out
+    assert set(submitted(course, "101")) == {f"{BOOKS[0]}.ipynb", "Lab2 final.ipynb"}
+    assert "mine" in submitted(course, "101")[f"{BOOKS[0]}.ipynb"]
+
+
+def test_a_groups_work_goes_to_each_member(course, tmp_path, capsys):
+    table, groups = tmp_path / "canvas.csv", tmp_path / "groups.csv"
+    table.write_bytes(CANVAS.encode())
+    groups.write_text(
+        "name,canvas_user_id,user_id,login_id,sections,group_name,canvas_group_id,group_id\n"
+        "Ada Lovelace,101,u1,ada,S,Team 7,55,\nAlan Turing,,,alan,S,Team 7,55,\nGrace Hopper,103,u3,grace,S,Other,56,\n"
+    )
+    zipped = archive(tmp_path / "s.zip", {f"team7_101_5001_{BOOKS[0]}.ipynb": book("of both")})
+    command = ["collect", "multiview_vae", zipped, "--roster", str(table)]
+    assert main(command) == 1
+    said = capsys.readouterr().out
+    assert "with another name than the roster has. If it is a group's, only that student got its work" in said
+    assert "team7: ada" in said
+    assert main([*command, "--groups", str(groups)]) == 0
+    assert "team7: ada, alan" in capsys.readouterr().out
+    for student in ("ada", "alan"):
+        assert "of both" in submitted(course, student)[f"{BOOKS[0]}.ipynb"]
+    assert main(["collect", "multiview_vae", zipped, "--groups", str(groups)]) == 2
+    groups.write_text("name,team\nx,y\n")
+    assert main([*command, "--groups", str(groups)]) == 2
+    assert "it needs group_name and canvas_user_id" in capsys.readouterr().err
+
+
+def test_the_number_of_a_moodle_group_is_no_participant(course, tmp_path, capsys):
+    text = (
+        'Identifier,"Full name","Email address",Group,Status,Grade,"Maximum Grade"\n'
+        "Participant 7,Ada Lovelace,ada@x.org,Team 7,,,52\nParticipant 8,Alan Turing,alan@x.org,Team 7,,,52\n"
+        "Participant 9,Grace Hopper,grace@x.org,,,,52\n"
+    )
+    table = tmp_path / "worksheet.csv"
+    table.write_text(text)
+    team = f"Team 7_9_assignsubmission_file/{BOOKS[0]}.ipynb"
+    other = f"Team 8_9_assignsubmission_file/{BOOKS[1]}.ipynb"
+    assert (
+        main(["collect", "multiview_vae", archive(tmp_path / "m.zip", {team: book("team")}), "--roster", str(table)])
+        == 0
+    )
+    for student in ("ada@x.org", "alan@x.org"):
+        assert "team" in submitted(course, student)[f"{BOOKS[0]}.ipynb"]
+    assert not (course / "submitted" / "grace@x.org").exists()
+    assert (
+        main(["collect", "multiview_vae", archive(tmp_path / "o.zip", {other: book("x")}), "--roster", str(table)]) == 1
+    )
+    assert "the roster has Grace Hopper for the id 9, and not Team 8" in capsys.readouterr().out
+    assert not (course / "submitted" / "grace@x.org").exists()
+    older = f"Group A-Grace Hopper_9_assignsubmission_file_/{BOOKS[1]}.ipynb"
+    assert (
+        main(["collect", "multiview_vae", archive(tmp_path / "g.zip", {older: book("g")}), "--roster", str(table)]) == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "same"),
+    [
+        ("lovelaceada", "Lovelace, Ada", True),
+        ("mllerjrgen", "Müller, Jürgen", True),
+        ("muellerjrgen", "Müller, Jürgen", False),
+        ("mullerjurgen", "Müller, Jürgen", True),
+        ("Ada Lovelace", "Lovelace, Ada", True),
+        ("Toni-Marie Noel", "Toni-Marie Noel", True),
+        ("Gruppe 2-Toni-Marie Noel", "Toni-Marie Noel", True),
+        ("team7", "Lovelace, Ada", False),
+        ("王小明", "王小明", True),
+    ],
+)
+def test_names_as_systems_write_them(written, name, same):
+    assert _same_name(written, name) == same
+
+
+TABLES = {
+    "canvas with semicolons": (
+        "Student;ID;SIS User ID;SIS Login ID;Section;Lab 1 (4711);Final\n;;;;;Manual Posting;\n"
+        "    Points Possible;;;;;52;\nLovelace, Ada;101;u1;ada;S;;\nTuring, Alan;102;u2;alan;S;9,5;\n",
+        "Lab 1",
+        "Lovelace, Ada;101;u1;ada;S;12,5;\nTuring, Alan;102;u2;alan;S;3;\n",
+    ),
+    "blind moodle": (
+        "Identifier,Status,Grade,Maximum Grade\nParticipant 101,Submitted,,52.00\nParticipant 102,Submitted,,52.00\n",
+        None,
+        "Participant 101,Submitted,12.5,52.00\nParticipant 102,Submitted,3,52.00\n",
+    ),
+    "german moodle": (
+        'ID,"Vollständiger Name",E-Mail-Adresse,Status,Bewertung,Bestwertung,"Feedback als Kommentar"\n'
+        'Teilnehmer/in101,"Ada Lovelace",ada,Abgegeben,,"52,00",\nTeilnehmer/in102,"Alan Turing",alan,,-,"52,00",\n',
+        None,
+        'Teilnehmer/in101,"Ada Lovelace",ada,Abgegeben,"12,5","52,00",\n'
+        'Teilnehmer/in102,"Alan Turing",alan,,"3","52,00",\n',
+    ),
+    "byte order mark before a quoted header": (
+        '\ufeff"Identifier","Full name","Email address","Grade","Maximum Grade"\n'
+        '"Participant 101","Ada Lovelace","ada","","52.00"\n"Participant 102","Alan Turing","alan","","52.00"\n',
+        None,
+        '"Participant 101","Ada Lovelace","ada",12.5,"52.00"\n"Participant 102","Alan Turing","alan",3,"52.00"\n',
+    ),
+    "exempted": (
+        "Student,ID,SIS Login ID,Lab 1 (4711)\n    Points Possible,,,52\nA,101,ada,EX\nB,102,alan,N/A\n",
+        "Lab 1",
+        "A,101,ada,EX\nB,102,alan,N/A\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_as_systems_write_them(course, tmp_path, capsys, kind):
+    text, column, wanted = TABLES[kind]
+    names = ("101", "102") if kind == "blind moodle" else ("ada", "alan")
+    give_points(course, **dict(zip(names, (12.5, 3), strict=True)))
+    table, filled = tmp_path / "t.csv", tmp_path / "f.csv"
+    table.write_bytes(text.encode())
+    assert (
+        main(["return", "multiview_vae", str(table), "--to", str(filled), *(["--column", column] if column else [])])
+        == 0
+    )
+    written = filled.read_bytes().decode()
+    assert written.endswith(wanted)
+    assert written.startswith(text[: text.index("101") - 20])
+    if kind == "exempted":
+        assert "as the table exempts them:\n  ada: EX\n  alan: N/A" in capsys.readouterr().out
+
+
+def test_ids_that_differ_by_case_alone_are_refused(tmp_path):
+    (tmp_path / "r.csv").write_text("ID,student\n1,Ada\n2,ada\n")
+    with pytest.raises(CourseError, match="differ by case alone"):
+        list(read_roster(tmp_path / "r.csv"))
