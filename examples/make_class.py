@@ -128,7 +128,7 @@ CLASS: dict[str, tuple[Callable[[Submission], None], dict[str, float]]] = {
     "bao_textbook_product": (lambda s: fill(s, product_of_experts_answer=TEXTBOOK), {"product_of_experts": 14}),
     "cleo_averages": (lambda s: fill(s, product_of_experts_answer=AVERAGED), {"product_of_experts": 5}),
     "dev_side_by_side": (lambda s: fill(s, PairedDataset=SIDE_BY_SIDE), {"paired_dataset": 4}),
-    "emil_kl_sign": (lambda s: fill(s, vae_loss_answer=replaced("kl = -0.5", "kl = 0.5")), {"vae_loss": 11}),
+    "emil_kl_sign": (lambda s: fill(s, vae_loss_answer=replaced("kl = -0.5", "kl = 0.5")), {"vae_loss": 12}),
     "fay_beta_everywhere": (
         lambda s: fill(
             s,

@@ -201,7 +201,7 @@ def test_a_product_that_unpacks_a_batch_loses_the_points_of_other_shapes_only():
 
     assert [r.name for r in judge("product_of_experts", unpacks, None).results if r.status != "passed"] == [
         "Vectors of 20 latent dimensions give vectors of 20",
-        "Batches keep their shape, for any batch size and any number of latent dimensions",
+        "Batches keep their shape, for any batch size, number of latent dimensions and layout in memory",
     ]
 
 

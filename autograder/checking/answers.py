@@ -2,13 +2,14 @@
 
 import difflib
 import linecache
+import pickle
 import signal
 import sys
 import sysconfig
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType, FunctionType
@@ -48,8 +49,11 @@ class AnswerObject(Protocol):
 
     def __getitem__(self, index: int, /) -> Any: ...
 
-    def take(self, indices: Iterable[int], /) -> list[Any]:
-        """Return the items at these indices: one call, however many there are."""
+    def take(self, indices: Iterable[int], /, workers: int = 0) -> list[Any]:
+        """Return the items at these indices: one call, however many there are.
+
+        With workers, so many processes read them, as those of a `DataLoader` do, where the system has a fork.
+        """
         ...
 
 
@@ -106,9 +110,36 @@ class _LocalObject:
     def __getitem__(self, index: int) -> Any:
         return self._guard(lambda: self._instance[index])
 
-    def take(self, indices: Iterable[int]) -> list[Any]:
+    def take(self, indices: Iterable[int], workers: int = 0) -> list[Any]:
         """Return the items at these indices: one call, however many there are."""
-        return list(self._guard(lambda: [self._instance[i] for i in indices]))
+        return list(self._guard(items_of, self._instance, list(indices), workers))
+
+
+def items_of(instance: Any, indices: Sequence[int], workers: int = 0) -> list[Any]:
+    """Return items of an object, read here, or by worker processes of a `DataLoader` where the system forks them."""
+    if not workers or sys.platform != "linux":
+        return [instance[i] for i in indices]
+    from torch.utils.data import DataLoader  # here: who asks for workers has PyTorch
+
+    loader: Any = DataLoader(
+        instance,
+        batch_size=None,
+        sampler=indices,
+        num_workers=workers,
+        collate_fn=_sendable,
+        multiprocessing_context="fork",
+    )
+    return list(loader)
+
+
+def _sendable(item: Any) -> Any:
+    """Return an item as a worker can send it: a loader waits for ever for one that cannot be pickled."""
+    item = tuple(item) if isinstance(item, tuple) else item  # a named tuple may be of a class that is not found again
+    try:
+        pickle.dumps(item)
+    except Exception as error:
+        return f"an item that a worker cannot send: {error}"
+    return item
 
 
 def not_callable(name: str, answer: object) -> str:

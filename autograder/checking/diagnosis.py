@@ -3,12 +3,16 @@
 Results may be PyTorch tensors, NumPy arrays or plain numbers; PyTorch is not imported where there are no tensors.
 """
 
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from autograder.checking.answers import AnswerError
 
 
 class Wrong(AssertionError):
@@ -56,10 +60,11 @@ def compare_gradient(
     *,
     overflow: str = "Print each value of your formula, and look for the first that is infinite.",
     rtol: float = 1e-3,
+    atol: float = 1e-5,
 ) -> None:
     """Raise `Wrong` unless the gradient (tensor, or None) that an answer gave its input `name` is the expected one.
 
-    `overflow` is the hint where the gradient is not finite.
+    `overflow` is the hint where the gradient is not finite. Small entries beside large ones need not be as exact.
     """
     if got is None:
         raise Wrong(
@@ -69,6 +74,7 @@ def compare_gradient(
             hint="Compute with torch operations on the inputs: the encoders learn through this function.",
         )
     finite = bool(got.isfinite().all())
+    largest = float(expected.abs().max()) if expected.numel() else 0.0
     compare(
         f"gradient at {name}",
         got,
@@ -78,6 +84,7 @@ def compare_gradient(
         else "exp overflows: its value or its gradient is infinite",
         hint="Look for detach, .data or no_grad; if the value is wrong, too, mend that first." if finite else overflow,
         rtol=rtol,
+        atol=max(atol, 1e-5 * largest),  # where large terms cancel, the digits of float32 end
     )
 
 
@@ -92,22 +99,111 @@ def keeps_dtype(name: str, got: Any, dtype: Any) -> None:
         )
 
 
-def untouched(name: str, now: Any, before: Any) -> None:
-    """Raise `Wrong` unless an input of an answer is, to the last bit, what it was before the call."""
-    compare(
-        name,
-        now,
-        before,
+def untouched(name: str, result: Callable[[Any], Any], held: Any, copy: Any) -> None:
+    """Raise `Wrong` unless an input of an answer is, to the last bit, what it was before an earlier call.
+
+    `held` is the object that the earlier call was given, `copy` one that was made before it. `result` calls the answer
+    with either as one of its inputs; so it is the answer that shows a difference, wherever it lives, and nothing beside
+    it has to be believed. An answer that is random, or shows no difference for other numbers either, proves nothing.
+    """
+
+    def of_a_copy(*, other: bool = False) -> NDArray[np.float64]:
+        one = copy.clone() if _is_tensor(copy) else copy.copy()
+        if other:  # logical for a mask
+            one = ~one if str(one.dtype).endswith("bool") else one + 1
+        return _numbers(result(one))
+
+    after, before = _numbers(result(held)), of_a_copy()
+    if np.array_equal(after, before, equal_nan=True):
+        if np.array_equal(of_a_copy(other=True), before, equal_nan=True):
+            raise Wrong(
+                expected=f"a result that shows what {name} holds after a call",
+                got="the same result for other numbers, too",
+                cause="the result does not depend on the input, so that nothing shows whether that was changed",
+                hint="Compute the result from the inputs first.",
+            )
+        return
+    if not np.array_equal(of_a_copy(), before, equal_nan=True):
+        return
+    raise Wrong(
+        expected=f"{name} to be after a call what it was before",
+        got=f"another result from it, in a later call, than from a copy of {name} that was made before",
         cause=f"an in-place operation changes {name}",
         hint="Avoid +=, assignments to entries, and methods that end in an underscore (exp_, add_) on the inputs.",
-        rtol=0,
-        atol=0,
     )
 
 
+def _every_second(*inputs: Any) -> list[Any]:
+    import torch  # here: who asks has tensors
+
+    return [torch.stack([one, one], -1).flatten(-2)[..., ::2] for one in inputs]
+
+
+def _transposed(*inputs: Any) -> list[Any]:
+    return [one.mT.contiguous().mT for one in inputs]
+
+
+# Ways to lay out the same tensors in memory, with what they are called.
+LAYOUTS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    ("inputs that are every second entry of larger tensors", _every_second),
+    ("inputs that are transposes", _transposed),
+)
+
+
+def needs_no_gradient(*results: Any) -> None:
+    """Raise `Wrong` if a result of inputs that require no gradient (tensors) requires one."""
+    if any(result.requires_grad for result in results):
+        raise Wrong(
+            expected="results without a gradient, as no input requires one",
+            got="a result that requires a gradient",
+            cause="an input was set to require a gradient (requires_grad_), or a constant does",
+            hint="Leave the inputs as they are; whoever calls the function decides what is learned.",
+        )
+
+
+def keeps_precision(name: str, got: Any, right: Any) -> None:
+    """Raise `Wrong` if a float64 result (tensor) that is right to float32's digits has not float64's."""
+
+    def of_float32(numbers: Any) -> bool:
+        return bool((numbers.detach().float().double() == numbers.detach()).all())
+
+    if same(got, right) and ((of_float32(got) and not of_float32(right)) or not same(got, right, 1e-8, 1e-8)):
+        raise Wrong(
+            expected=f"{name} with the digits of float64, as the inputs have",
+            got="a result that is right to some seven digits only",
+            cause="the result is computed in float32, or a small constant changes it",
+            hint="Leave out .float(), dtypes by name, and small constants.",
+        )
+
+
+@contextmanager
+def naming_layout(what: str) -> Iterator[None]:
+    """In a block that calls an answer, name the cause where it ends because of the size or the layout of a tensor."""
+    try:
+        yield
+    except AnswerError as error:
+        text = str(error)
+        if "view size is not compatible" in text:
+            cause, hint = "view works only where entries lie side by side in memory", "Use flatten or reshape."
+        elif re.search(r"is invalid for input of size|must match|size of tensor|expand|inconsistent|mat1", text):
+            cause, hint = "a size is fixed in the code, and another one came", "Ask for sizes: x.shape, len(x)."
+        elif "single memory location" in text or "overlapping" in text:
+            cause, hint = "an in-place operation on an expanded input", "Write a = a + b instead of a += b."
+        else:
+            raise
+        raise Wrong(
+            expected=f"a result for {what}", got=text.replace("\n", " ")[:300], cause=cause, hint=hint
+        ) from None
+
+
 def tensors(result: Any, *names: str) -> tuple[Any, ...]:
-    """Return a result as a tuple of one to four tensors, or raise `Wrong`; one name means a tensor by itself."""
-    found = (result,) if len(names) == 1 else result
+    """Return a result as a tuple of one to four tensors, or raise `Wrong`; one name means a tensor by itself.
+
+    Several may also come as a list, or as one tensor of which they are the parts.
+    """
+    found: Any = (result,) if len(names) == 1 else result
+    if _is_tensor(found) and found.ndim and len(found) == len(names):
+        found = tuple(found)  # a stack of tensors, which unpacks as they do
     if isinstance(found, tuple | list) and len(found) == len(names) and all(map(_is_tensor, found)):
         return tuple(found)
     listed = ", ".join(names)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autograder.checking.diagnosis import (
+    LAYOUTS,
     NAN,
     Mistake,
     Wrong,
@@ -16,6 +17,10 @@ from autograder.checking.diagnosis import (
     compare,
     compare_gradient,
     describe,
+    keeps_dtype,
+    keeps_precision,
+    naming_layout,
+    needs_no_gradient,
     same,
     tensors,
     untouched,
@@ -32,19 +37,20 @@ HINT = (
     "Do the case by hand: q1 = q2 = N(0, 1/2) in one dimension. Both have P = 2 and eta = 0, their product over the "
     "prior has P = 3, so the score is A(3, 0) - 2 A(2, 0) = (2 log 2 - log 3) / 2 = 0.144."
 )
+ROUNDING = 1e-3  # the terms of a score cancel: in float32 it is exact to some such number
 EVERY = "Put an axis of length 1 into each, (N, 1, D) and (1, M, D): broadcasting then forms all pairs."
 
 
 def draw(generator: torch.Generator, first: int, second: int, dimensions: int) -> Posteriors:
     """Return N and M posteriors of that many dimensions, none of them less sure than the prior."""
-    mu1, logvar1 = torch.randn(2, first, dimensions, generator=generator)
-    mu2, logvar2 = torch.randn(2, second, dimensions, generator=generator)
-    return mu1, -logvar1.abs() - 0.1, mu2, -logvar2.abs() - 0.1
+    mu1, mu2 = (torch.randn(n, dimensions, generator=generator) for n in (first, second))
+    logvar1, logvar2 = (-0.1 - 2.4 * torch.rand(n, dimensions, generator=generator) for n in (first, second))
+    return mu1, logvar1, mu2, logvar2
 
 
 def call(answer: Answer, *posteriors: Tensor) -> Tensor:
     """Call the answer with copies of the posteriors and return its tensor."""
-    mu1, logvar1, mu2, logvar2 = (tensor.clone() for tensor in posteriors)
+    mu1, logvar1, mu2, logvar2 = (tensor.clone(memory_format=torch.contiguous_format) for tensor in posteriors)
     (scores,) = tensors(answer(mu1, logvar1, mu2, logvar2), "scores")
     found: Tensor = scores
     return found
@@ -245,27 +251,84 @@ def compare_values(
             NAN,
             "P1 + P2 - 1 is at least 1 here; which of your terms takes the logarithm of something negative?",
         )
-    compare("score", got, right, mistakes=typical, cause=cause, hint=hint, rtol=rtol, atol=1e-3)
+    compare("score", got, right, mistakes=typical, cause=cause, hint=hint, rtol=rtol, atol=ROUNDING)
 
 
 @pytest.mark.points(1)
 def test_shapes(agreement_scores: Answer, generator: torch.Generator) -> None:
-    """N and M posteriors give a matrix of scores, (N, M); the inputs stay as they are."""
-    for first, second, dimensions in ((5, 5, 6), (4, 7, 6), (1, 3, 2), (6, 1, 1)):
-        posteriors = draw(generator, first, second, dimensions)
-        mu1, logvar1, mu2, logvar2 = given = [tensor.clone() for tensor in posteriors]
-        (got,) = tensors(agreement_scores(mu1, logvar1, mu2, logvar2), "scores")
-        for name, before, now in zip(("mu1", "logvar1", "mu2", "logvar2"), posteriors, given, strict=True):
-            untouched(name, now, before)
-        if got.shape != (first, second):
-            raise Wrong(
-                expected=f"a tensor of shape {(first, second)} from {first} and {second} posteriors",
-                got=describe(got),
-                cause="rows and columns are exchanged"
-                if got.shape == (second, first)
-                else "not every first posterior meets every second one, or the sum over the dimensions is missing",
-                hint=EVERY,
-            )
+    """N and M posteriors give scores, (N, M), with the digits of their dtype; the inputs stay as they are."""
+    expect_untouched(agreement_scores, draw(generator, 4, 4, 5))
+    for first, second, dimensions in (
+        *((5, 5, 6), (4, 7, 6), (1, 3, 2), (6, 1, 1), (1, 1, 1), (3, 3, 3)),
+        *((300, 2, 3), (2, 600, 2), (3, 2, 130)),
+    ):
+        with naming_layout(f"{first} and {second} posteriors of {dimensions} dimensions"):
+            refuse_shape(call(agreement_scores, *draw(generator, first, second, dimensions)), first, second)
+    for first, second, dimensions in ((600, 3, 4), (3, 300, 4), (5, 5, 5), (4, 4, 130)):
+        expect_pairs_apart(agreement_scores, draw(generator, first, second, dimensions))
+    posteriors = draw(generator, 4, 4, 4)
+    ways: tuple[tuple[str, Callable[..., Any]], ...] = (
+        *LAYOUTS,
+        ("posteriors that are all the same, expanded", lambda *four: tuple(one[:1].expand(4, 4) for one in four)),
+        ("posteriors with themselves, as the same tensors", lambda mu, logvar, *_: (mu, logvar, mu, logvar)),
+        ("the same means on both sides", lambda mu, logvar, _, other: (mu, logvar, mu, other)),
+        ("posteriors that share memory", lambda mu, logvar, *_: (mu, logvar, mu.T, logvar.T)),
+    )
+    for what, lay_out in ways:
+        laid = lay_out(*(one.clone() for one in posteriors))
+        other = call(agreement_scores, *laid).detach()
+        with naming_layout(what):
+            (got,) = tensors(agreement_scores(laid[0], laid[1], laid[2], laid[3]), "scores")
+        cause = "copies of the same numbers, side by side in memory, give another result"
+        compare(f"score of {what}", got, other, cause=cause, hint="Use neither view nor in-place operations.")
+    for size in (4, 40):
+        mu1, logvar1, mu2, logvar2 = (one.double() / 3 for one in draw(generator, size, size, 5))
+        got = call(agreement_scores, mu1, logvar1, mu2, logvar2)
+        keeps_dtype("scores", got, torch.float64)
+        keeps_precision("score", got, references.agreement_scores(mu1, logvar1, mu2, logvar2))
+    keeps_dtype("scores", call(agreement_scores, *posteriors), torch.float32)
+
+
+def refuse_shape(got: Tensor, first: int, second: int) -> None:
+    """Raise `Wrong` unless scores have the shape (N, M)."""
+    if got.shape != (first, second):
+        raise Wrong(
+            expected=f"a tensor of shape {(first, second)} from {first} and {second} posteriors",
+            got=describe(got),
+            cause="rows and columns are exchanged"
+            if got.shape == (second, first)
+            else "not every first posterior meets every second one, or the sum over the dimensions is missing",
+            hint=EVERY,
+        )
+
+
+def expect_pairs_apart(answer: Answer, posteriors: Posteriors) -> None:
+    """Raise `Wrong` unless the first and the last pairs have alone the scores that they have among the others."""
+    mu1, logvar1, mu2, logvar2 = posteriors
+    whole = call(answer, *posteriors)
+    for rows, columns in ((slice(0, 2), slice(-1, None)), (slice(-3, None), slice(0, 2))):
+        alone = call(answer, mu1[rows].clone(), logvar1[rows].clone(), mu2[columns].clone(), logvar2[columns].clone())
+        cause = "the same pairs by themselves have other scores: a size is fixed, or other pairs count, too"
+        what = f"score of some of {len(mu1)} x {len(mu2)} pairs in {mu1.shape[1]} dimensions"
+        compare(what, whole[rows, columns], alone.detach(), cause=cause, hint=EVERY, atol=ROUNDING)
+
+
+def expect_untouched(answer: Answer, posteriors: Posteriors) -> None:
+    """Raise `Wrong` unless a call leaves the numbers of its inputs as they were; the answer itself compares them."""
+    before = list(posteriors)
+    for one in before:
+        one[0] = 0  # the prior itself, as some answers put right in place
+    before[1][1, :2] = before[3][1, :2] = -8
+    given = [one.clone() for one in before]
+    needs_no_gradient(*tensors(answer(given[0], given[1], given[2], given[3]), "scores"))
+    mu2, sharp = posteriors[2].clone(), torch.full_like(posteriors[1], -1.0)
+
+    def scores(means: Tensor) -> Tensor:
+        """Return the scores of posteriors that have these means with others."""
+        return tensors(answer(means, sharp.clone(), mu2.clone(), sharp.clone()), "scores")[0].detach()  # type: ignore[no-any-return]
+
+    for name, held, copy in zip(("mu1", "logvar1", "mu2", "logvar2"), given, before, strict=True):
+        untouched(name, scores, held, copy.clone())
 
 
 @pytest.mark.points(2)
@@ -289,7 +352,7 @@ def test_one_pair(agreement_scores: Answer) -> None:
 @pytest.mark.points(2)
 def test_every_pair(agreement_scores: Answer, generator: torch.Generator) -> None:
     """The score of every pair, in several dimensions."""
-    for posteriors in (draw(generator, 6, 6, 5), draw(generator, 7, 4, 30)):
+    for posteriors in (draw(generator, 6, 6, 5), draw(generator, 7, 4, 30), draw(generator, 3, 4, 130)):
         compare_scores(call(agreement_scores, *posteriors), posteriors)
 
 
@@ -298,11 +361,12 @@ def test_no_opinion(agreement_scores: Answer, generator: torch.Generator) -> Non
     """Whoever knows no more than the prior agrees with everybody just as well: score 0."""
     _, _, mu2, logvar2 = draw(generator, 4, 4, 5)
     nothing = torch.zeros_like(mu2)
-    compare_scores(
-        call(agreement_scores, nothing, nothing, mu2, logvar2),
-        (nothing, nothing, mu2, logvar2),
-        cause="a posterior that equals the prior must score 0 with everybody: q1 / p is 1, and q2 integrates to 1",
-    )
+    for posteriors in ((nothing, nothing, mu2, logvar2), (mu2, logvar2, nothing, nothing), (nothing,) * 4):
+        compare_scores(
+            call(agreement_scores, *posteriors),
+            posteriors,
+            cause="a posterior that equals the prior must score 0 with all: q1 / p is 1, and q2 integrates to 1",
+        )
 
 
 @pytest.mark.points(1)
@@ -319,34 +383,73 @@ def test_sure(agreement_scores: Answer, generator: torch.Generator) -> None:
     mu1, _, mu2, _ = draw(generator, 5, 5, 6)
     sure = -8 + torch.rand(5, 6, generator=generator)
     posteriors = (3 * mu1, sure, torch.cat([3 * mu1[:2] + 0.01, 3 * mu2[2:]]), sure)
+    many = draw(generator, 3, 3, 60)
+    narrow = torch.full_like(many[1], -4.0)
+    long = (many[0], narrow, many[2], narrow)
     ordinary = draw(generator, 5, 5, 6)
-    usual = same(call(agreement_scores, *ordinary), references.agreement_scores(*ordinary), 1e-4, 1e-3)
-    compare_scores(
-        call(agreement_scores, *posteriors),
-        posteriors,
-        cause="a clamp, a small constant or float16 changes the result where posteriors are sure" if usual else CAUSE,
-        hint="Leave it out: exp(8) is an ordinary number." if usual else HINT,
-        rtol=1e-3,
-    )
+    usual = same(call(agreement_scores, *ordinary), references.agreement_scores(*ordinary), 1e-4, ROUNDING)
+    for given in (posteriors, long):
+        compare_scores(
+            call(agreement_scores, *given),
+            given,
+            cause="a clamp, a small constant or float16 changes the result where posteriors are sure"
+            if usual
+            else CAUSE,
+            hint="Leave it out: exp(8) is an ordinary number." if usual else HINT,
+            rtol=1e-3,
+        )
 
 
 @pytest.mark.points(1)
 def test_gradients(agreement_scores: Answer, generator: torch.Generator) -> None:
-    """Gradients reach all four inputs."""
-    posteriors = draw(generator, 4, 4, 3)
-    weights = torch.randn(4, 4, generator=generator)
-    mu1, logvar1, mu2, logvar2 = right = [tensor.double().requires_grad_() for tensor in posteriors]
+    """Gradients reach all four inputs, large ones whole, also where a posterior is the prior."""
+    mu1, logvar1, mu2, logvar2 = usual = draw(generator, 4, 4, 3)
+    level, nothing = torch.full_like(logvar1, -0.5), torch.zeros_like(mu1)
+    for posteriors in (
+        usual,
+        (mu1, level, mu2, level),
+        (level, logvar1, level, logvar2),
+        (nothing, nothing, mu2, logvar2),
+        (nothing, nothing, nothing, nothing),
+        (30 * mu1, logvar1, 30 * mu2, logvar2),
+        draw(generator, 2, 3, 1),
+        draw(generator, 1, 1, 1),
+    ):
+        compare_gradients(agreement_scores, posteriors)
+    for learned in range(4):
+        compare_gradients(agreement_scores, usual, (learned,))
+    compare_gradients(agreement_scores, (mu1.double(), logvar1.double(), mu2.double(), logvar2.double()))
+    compare_gradients(agreement_scores, (30 * mu1, logvar1, 30 * mu2, logvar2), scale=100.0)
+    narrow = torch.full_like(mu1[:2], -7.5)
+    compare_gradients(agreement_scores, (mu1[:2], narrow, mu1[:2] + 1, narrow), rtol=1e-2)
+    # The same posteriors on both sides, as the same two tensors.
+    wanted = [mu1.double().requires_grad_(), logvar1.double().requires_grad_()]
+    references.agreement_scores(wanted[0], wanted[1], wanted[0], wanted[1]).sum().backward()
+    given = [mu1.clone().requires_grad_(), logvar1.clone().requires_grad_()]
+    (scores,) = tensors(agreement_scores(given[0], given[1], given[0], given[1]), "scores")
+    backward(scores.sum())
+    for name, got, want in zip(("mu", "logvar"), given, wanted, strict=True):
+        compare_gradient(f"{name}, which is given twice,", got.grad, want.grad, atol=ROUNDING)
+
+
+def compare_gradients(
+    answer: Answer,
+    posteriors: Posteriors,
+    learned: tuple[int, ...] = (0, 1, 2, 3),
+    *,
+    scale: float = 1.0,
+    rtol: float = 1e-3,
+) -> None:
+    """Compare the gradients of a weighted sum of scores at the learned inputs with those of the formula."""
+    first, second = len(posteriors[0]), len(posteriors[2])
+    weights = scale * torch.linspace(-1, 2, first * second).view(first, second)
+    mu1, logvar1, mu2, logvar2 = right = [tensor.double().clone().requires_grad_() for tensor in posteriors]
     (references.agreement_scores(mu1, logvar1, mu2, logvar2) * weights).sum().backward()
-    mu1, logvar1, mu2, logvar2 = given = [tensor.clone().requires_grad_() for tensor in posteriors]
-    (scores,) = tensors(agreement_scores(mu1, logvar1, mu2, logvar2), "scores")
-    if scores.shape != (4, 4):
-        raise Wrong(
-            expected="scores of shape (4, 4)",
-            got=describe(scores),
-            cause="not every first posterior meets every second one, or the sum over the dimensions is missing",
-            hint=EVERY,
+    mu1, logvar1, mu2, logvar2 = given = [one.clone().requires_grad_(i in learned) for i, one in enumerate(posteriors)]
+    (scores,) = tensors(answer(mu1, logvar1, mu2, logvar2), "scores")
+    refuse_shape(scores, first, second)
+    backward((scores * weights).sum())
+    for i in learned:
+        compare_gradient(
+            ("mu1", "logvar1", "mu2", "logvar2")[i], given[i].grad, right[i].grad, rtol=rtol, atol=ROUNDING
         )
-    total = (scores * weights).sum()
-    backward(total)
-    for name, got, want in zip(("mu1", "logvar1", "mu2", "logvar2"), given, right, strict=True):
-        compare_gradient(name, got.grad, want.grad)

@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 
 from autograder.checking.diagnosis import (
+    LAYOUTS,
     Mistake,
     Wrong,
     backward,
     compare,
     compare_gradient,
     describe,
+    keeps_dtype,
+    keeps_precision,
+    naming_layout,
+    needs_no_gradient,
     same,
     tensors,
     untouched,
@@ -36,7 +41,8 @@ STABLE = "torch.logsumexp over the components is log(sum(exp(...))) without leav
 
 def draw(generator: torch.Generator, count: int, batch: int, dimensions: int) -> Inputs:
     """Return z (B, D) and the means and log-variances (K, B, D) of components around it."""
-    mu, logvar = torch.randn(2, count, batch, dimensions, generator=generator)
+    mu = torch.randn(count, batch, dimensions, generator=generator)
+    logvar = 4 * torch.rand(count, batch, dimensions, generator=generator) - 2
     return torch.randn(batch, dimensions, generator=generator), mu, logvar
 
 
@@ -44,12 +50,19 @@ def draw_near(generator: torch.Generator, count: int, batch: int, dimensions: in
     """Return z as if drawn from the first component, with log-variances from `low` to `high`."""
     z, mu, logvar = draw(generator, count, batch, dimensions)
     logvar = low + (high - low) * torch.rand(logvar.shape, generator=generator)
+    logvar[:, :2, 0], logvar[:, 1:3, -1] = low, high  # the ends themselves, so that a bound shows for every seed
     return mu[0] + (logvar[0] / 2).exp() * z, mu, logvar
+
+
+def shifted(inputs: Inputs, by: float) -> Inputs:
+    """Return the inputs with z and the means moved by a number."""
+    z, mu, logvar = inputs
+    return z + by, mu + by, logvar
 
 
 def call(answer: Answer, *inputs: Tensor) -> Tensor:
     """Call the answer with copies of the inputs and return its tensor."""
-    z, mu, logvar = (tensor.clone() for tensor in inputs)
+    z, mu, logvar = (tensor.clone(memory_format=torch.contiguous_format) for tensor in inputs)
     (log_density,) = tensors(answer(z, mu, logvar), "log_density")
     found: Tensor = log_density
     return found
@@ -215,13 +228,17 @@ def compare_density(got: Tensor, inputs: Inputs, *, cause: str = CAUSE, hint: st
 
 @pytest.mark.points(1)
 def test_shapes(mixture_log_density: Answer, generator: torch.Generator) -> None:
-    """Any number of components gives one number for each z, shape (B,); the inputs stay as they are."""
-    for count, batch, dimensions in ((3, 7, 20), (1, 4, 3), (5, 1, 2), (2, 5, 1)):
+    """Inputs of any size and layout give one number for each z, shape (B,); they and the dtype stay as they are."""
+    for low, high in ((-2.0, 2.0), (-8.0, 8.0)):
+        expect_untouched(mixture_log_density, draw_near(generator, 3, 4, 5, low, high))
+    expect_untouched(mixture_log_density, draw(generator, 1, 4, 5))
+    for count, batch, dimensions in (
+        *((3, 7, 20), (1, 4, 3), (5, 1, 2), (2, 5, 1), (1, 1, 1), (4, 4, 4), (2, 300, 2)),
+        *((64, 2, 3), (2, 3, 128), (40, 1, 1)),
+    ):
         inputs = draw(generator, count, batch, dimensions)
-        z, mu, logvar = given = [tensor.clone() for tensor in inputs]
-        (got,) = tensors(mixture_log_density(z, mu, logvar), "log_density")
-        for name, before, now in zip(("z", "mu", "logvar"), inputs, given, strict=True):
-            untouched(name, now, before)
+        with naming_layout(f"z of shape {(batch, dimensions)} and {count} components"):
+            got = call(mixture_log_density, *inputs)
         if got.shape != (batch,):
             raise Wrong(
                 expected=f"a tensor of shape ({batch},) from z of shape {(batch, dimensions)} and components of shape "
@@ -232,6 +249,56 @@ def test_shapes(mixture_log_density: Answer, generator: torch.Generator) -> None
                 else "a squeeze or a sum takes the batch away, too",
                 hint="Sum over the dimensions (dim=-1), then mix the components (dim=0).",
             )
+    for count, batch, dimensions in ((3, 300, 4), (5, 5, 5)):
+        expect_rows_apart(mixture_log_density, draw(generator, count, batch, dimensions))
+    inputs = draw(generator, 3, 4, 5)
+    ways: tuple[tuple[str, Callable[..., Any]], ...] = (
+        *LAYOUTS,
+        ("components that are all the same, expanded", lambda z, m, v: (z, m[:1].expand_as(m), v[:1].expand_as(v))),
+        ("z that is expanded from one", lambda z, m, v: (z[:1].expand_as(z), m, v)),
+        ("z that is the first mean, and one tensor for means and log-variances", lambda z, m, v: (m[0], m, m)),
+    )
+    for what, lay_out in ways:
+        laid = lay_out(*(tensor.clone() for tensor in inputs))
+        other = call(mixture_log_density, *laid).detach()
+        with naming_layout(what):
+            (got,) = tensors(mixture_log_density(laid[0], laid[1], laid[2]), "log_density")
+        cause = "copies of the same numbers, side by side in memory, give another result"
+        compare(f"log-density of {what}", got, other, cause=cause, hint="Use neither view nor in-place operations.")
+    for count in (3, 20):
+        double = tuple(tensor.double() / 3 for tensor in draw(generator, count, 4, 5))
+        got = call(mixture_log_density, double[0], double[1], double[2])
+        keeps_dtype("log-density", got, torch.float64)
+        keeps_precision("log-density", got, references.mixture_log_density(double[0], double[1], double[2]))
+    keeps_dtype("log-density", call(mixture_log_density, *inputs), torch.float32)
+
+
+def expect_rows_apart(answer: Answer, inputs: Inputs) -> None:
+    """Raise `Wrong` unless the first and the last z have alone the log-density that they have among the others."""
+    z, mu, logvar = inputs
+    whole = call(answer, *inputs)
+    for rows in (slice(0, 1), slice(-2, None)):
+        alone = call(answer, z[rows].clone(), mu[:, rows].contiguous(), logvar[:, rows].contiguous())
+        cause = "the same z by itself has another log-density: a size is fixed, or others count, too"
+        hint = "Each z has components of its own; no line needs to know how many there are."
+        compare(f"log-density of some of {len(z)} z", whole[rows], alone.detach(), cause=cause, hint=hint)
+
+
+def expect_untouched(answer: Answer, inputs: Inputs) -> None:
+    """Raise `Wrong` unless a call leaves the numbers of its inputs as they were; the answer itself compares them."""
+    z, mu, logvar = given = [tensor.clone() for tensor in inputs]
+    needs_no_gradient(*tensors(answer(z, mu, logvar), "log_density"))
+    flat = torch.zeros_like(inputs[1])
+
+    def density(point: Tensor) -> Tensor:
+        """Return the log-densities of one point in each row, under standard normals around 1."""
+        return torch.stack([call_with(answer, row, flat + 1, flat) for row in point])
+
+    def call_with(answer: Answer, *parts: Tensor) -> Tensor:
+        return tensors(answer(parts[0], parts[1].clone(), parts[2].clone()), "log_density")[0].detach()  # type: ignore[no-any-return]
+
+    for name, held, copy in zip(("z", "mu", "logvar"), given, inputs, strict=True):
+        untouched(name, lambda one: density(one if one.ndim == 3 else one[None]), held, copy.clone())
 
 
 @pytest.mark.points(2)
@@ -249,6 +316,11 @@ def test_mixture(mixture_log_density: Answer, generator: torch.Generator) -> Non
     for inputs in (
         draw_near(generator, 3, 8, 4, -8, 0),
         draw_near(generator, 3, 8, 4, 0, 8),
+        draw_near(generator, 40, 8, 2, -1, 1),
+        draw_near(generator, 64, 8, 128, -2, 2),
+        draw_near(generator, 3, 8, 128, -8, -6),
+        draw_near(generator, 3, 8, 128, 6, 8),
+        *(shifted(draw_near(generator, *sizes, -6, -4), 100.0) for sizes in ((3, 8, 4), (40, 8, 4), (3, 8, 128))),
         draw_near(generator, 7, 20, 30, -8, 0),
     ):
         compare_density(
@@ -268,8 +340,9 @@ def test_mixture(mixture_log_density: Answer, generator: torch.Generator) -> Non
 def test_equal_components(mixture_log_density: Answer, generator: torch.Generator) -> None:
     """Components that are all equal change nothing: a mixture of four copies is the one Gaussian."""
     z, mu, logvar = draw(generator, 1, 8, 4)
-    inputs = (z, mu.repeat(4, 1, 1), logvar.repeat(4, 1, 1))
-    compare_density(call(mixture_log_density, *inputs), inputs)
+    for far in (0.0, 30.0):
+        inputs = (z + far, mu.repeat(4, 1, 1), logvar.repeat(4, 1, 1))
+        compare_density(call(mixture_log_density, *inputs), inputs)
 
 
 @pytest.mark.points(1)
@@ -287,22 +360,69 @@ def test_far(mixture_log_density: Answer, generator: torch.Generator) -> None:
             hint=STABLE if usual else HINT,
         )
     compare_gradients(mixture_log_density, inputs)
+    one_far = mu.clone()
+    one_far[0] += 1000
+    single = draw(generator, 1, 4, 3)
+    for inputs in ((z, one_far, logvar), shifted_z(single, 300.0), shifted_z(single, 2000.0)):
+        compare_density(
+            call(mixture_log_density, *inputs),
+            inputs,
+            cause="a bound changes the result far from a component" if usual else CAUSE,
+            hint=STABLE if usual else HINT,
+        )
+    compare_gradients(mixture_log_density, shifted_z(single, 300.0))
+
+
+def shifted_z(inputs: Inputs, by: float) -> Inputs:
+    """Return the inputs with z moved by a number."""
+    z, mu, logvar = inputs
+    return z + by, mu, logvar
 
 
 @pytest.mark.points(1)
 def test_gradients(mixture_log_density: Answer, generator: torch.Generator) -> None:
-    """Gradients reach z, the means and the log-variances, also where z is a mean."""
-    compare_gradients(mixture_log_density, draw(generator, 3, 4, 5))
-    _, mu, logvar = draw(generator, 1, 4, 5)
-    compare_gradients(mixture_log_density, (mu[0], mu, logvar))
+    """Gradients reach z, the means and the log-variances, large ones whole, also where z is a mean."""
+    z, mu, logvar = usual = draw(generator, 3, 4, 5)
+    level = torch.full_like(mu, 0.25)
+    for inputs in (
+        usual,
+        (z, mu, level),
+        (z, level, logvar),
+        (z, mu, 0 * mu),
+        (0 * z, mu, logvar),
+        (z[:1].repeat(4, 1), mu, logvar),
+        (z, mu[:, :1].repeat(1, 4, 1), logvar[:, :1].repeat(1, 4, 1)),
+        (z, mu[:1].repeat(3, 1, 1), logvar[:1].repeat(3, 1, 1)),
+        (z.double(), mu.double(), logvar.double()),
+        draw(generator, 1, 4, 5),
+        draw(generator, 3, 1, 5),
+        draw(generator, 1, 1, 1),
+        (mu[0], mu[:1], logvar[:1]),
+        draw_near(generator, 3, 4, 5, -8, -6),
+        draw_near(generator, 3, 4, 5, 6, 8),
+    ):
+        compare_gradients(mixture_log_density, inputs)
+    for learned in range(3):
+        compare_gradients(mixture_log_density, usual, (learned,))
+    compare_gradients(mixture_log_density, draw_near(generator, 3, 4, 5, -8, -6), scale=1e3)
 
 
-def compare_gradients(answer: Answer, inputs: Inputs) -> None:
-    """Compare the gradients of the sum of the log-densities at the three inputs with those of the float64 formula."""
-    z, mu, logvar = right = [tensor.double().requires_grad_() for tensor in inputs]
-    references.mixture_log_density(z, mu, logvar).sum().backward()
-    z, mu, logvar = given = [tensor.clone().requires_grad_() for tensor in inputs]
-    total = tensors(answer(z, mu, logvar), "log_density")[0].sum()
-    backward(total)
-    for name, got, want in zip(("z", "mu", "logvar"), given, right, strict=True):
-        compare_gradient(name, got.grad, want.grad, overflow=STABLE)
+def compare_gradients(
+    answer: Answer, inputs: Inputs, learned: tuple[int, ...] = (0, 1, 2), *, scale: float = 1.0
+) -> None:
+    """Compare the gradients of a weighted sum of log-densities at the learned inputs with those of the formula."""
+    weights = scale * torch.linspace(1, 3, len(inputs[0]))
+    z, mu, logvar = right = [tensor.double().clone().requires_grad_() for tensor in inputs]
+    (weights * references.mixture_log_density(z, mu, logvar)).sum().backward()
+    z, mu, logvar = given = [tensor.clone().requires_grad_(i in learned) for i, tensor in enumerate(inputs)]
+    (got,) = tensors(answer(z, mu, logvar), "log_density")
+    if got.shape != weights.shape:
+        raise Wrong(
+            expected=f"log-densities of shape {tuple(weights.shape)}",
+            got=describe(got),
+            cause="the sum over the dimensions or the mean over the components is missing, or is one too many",
+            hint="Sum over the dimensions (dim=-1), then mix the components (dim=0).",
+        )
+    backward((weights * got).sum())
+    for i in learned:
+        compare_gradient(("z", "mu", "logvar")[i], given[i].grad, right[i].grad, overflow=STABLE)

@@ -1,7 +1,8 @@
 """Checks of `product_with_prior(mu, logvar, present) -> (mu, logvar)`."""
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autograder.checking.diagnosis import (
+    LAYOUTS,
     Mistake,
     Wrong,
     backward,
@@ -16,6 +18,9 @@ from autograder.checking.diagnosis import (
     compare_gradient,
     describe,
     keeps_dtype,
+    keeps_precision,
+    naming_layout,
+    needs_no_gradient,
     same,
     tensors,
     untouched,
@@ -37,13 +42,14 @@ MASK_HINT = "An expert that is not present has precision 0: torch.where(present,
 
 def draw(generator: torch.Generator, *shape: int, share: float = 1.0) -> Experts:
     """Return experts (V, B, D) of which about `share` are present, entry by entry."""
-    mu, logvar = torch.randn(2, *shape, generator=generator)
-    return 2 * mu, logvar, torch.rand(*shape, generator=generator) < share
+    mu = 2 * torch.randn(*shape, generator=generator)
+    logvar = 4 * torch.rand(*shape, generator=generator) - 2
+    return mu, logvar, torch.rand(*shape, generator=generator) < share
 
 
 def call(answer: Answer, *experts: Tensor) -> tuple[Tensor, Tensor]:
     """Call the answer with copies of the experts and return its pair of tensors."""
-    mu, logvar, present = (expert.clone() for expert in experts)
+    mu, logvar, present = (expert.clone(memory_format=torch.contiguous_format) for expert in experts)
     joint_mu, joint_logvar = tensors(answer(mu, logvar, present), "mu", "logvar")
     return joint_mu, joint_logvar
 
@@ -247,17 +253,74 @@ def stored_references() -> list[tuple[Experts, Tensor, Tensor]]:
 @pytest.mark.points(1)
 def test_shapes(product_with_prior: Answer, generator: torch.Generator) -> None:
     """Any number of experts of shape (V, B, D) gives a mean and a log-variance of shape (B, D)."""
-    for shape in ((2, 7, 20), (1, 4, 3), (3, 1, 5), (5, 2, 1)):
-        for name, got in zip(("mean", "log-variance"), call(product_with_prior, *draw(generator, *shape)), strict=True):
-            if got.shape != shape[1:]:
-                raise Wrong(
-                    expected=f"{name} of shape {shape[1:]} from experts of shape {shape}",
-                    got=describe(got),
-                    cause="an axis of length 1 is kept or taken away, by keepdim, squeeze or a reshape"
-                    if got.numel() == shape[1] * shape[2]
-                    else "the sum does not go over the experts, which are the first dimension, and over nothing else",
-                    hint="Sum over dim=0 only.",
-                )
+    for shape in (
+        (2, 7, 20),
+        (1, 4, 3),
+        (3, 1, 5),
+        (5, 2, 1),
+        (1, 1, 1),
+        (3, 3, 3),
+        (2, 300, 2),
+        (2, 2, 80),
+    ):
+        with naming_layout(f"experts of shape {shape}"):
+            refuse_shape(call(product_with_prior, *draw(generator, *shape)), shape)
+    for shape in ((2, 260, 66), (3, 3, 3), (2, 101, 1)):
+        expect_entries_apart(product_with_prior, draw(generator, *shape, share=0.7))
+    expect_any_layout(product_with_prior, draw(generator, 2, 5, 6, share=0.7))
+
+
+def refuse_shape(joint: tuple[Any, ...], shape: Sequence[int]) -> None:
+    """Raise `Wrong` unless mean and log-variance have the shape (B, D) of experts (V, B, D)."""
+    for name, got in zip(("mean", "log-variance"), joint, strict=True):
+        if got.shape != tuple(shape[1:]):
+            raise Wrong(
+                expected=f"{name} of shape {tuple(shape[1:])} from experts of shape {tuple(shape)}",
+                got=describe(got),
+                cause="an axis of length 1 is kept or taken away, by keepdim, squeeze or a reshape"
+                if got.numel() == shape[1] * shape[2]
+                else "the sum does not go over the experts, which are the first dimension, and over nothing else",
+                hint="Sum over dim=0 only.",
+            )
+
+
+def expect_entries_apart(answer: Answer, experts: Experts) -> None:
+    """Raise `Wrong` unless the first and the last entries give alone what they give among the others."""
+    whole = call(answer, *experts)
+    for rows, columns in ((slice(0, 1), slice(None)), (slice(-2, None), slice(-3, None))):
+        mu, logvar, present = (expert[:, rows, columns].contiguous() for expert in experts)
+        for name, one, other in zip(("mean", "log-variance"), whole, call(answer, mu, logvar, present), strict=True):
+            compare(
+                f"{name} of some entries of experts of shape {tuple(experts[0].shape)}",
+                one[rows, columns],
+                other.detach(),
+                cause="the same entries by themselves give another result: a size is fixed, or others count, too",
+                hint="The product is taken for each entry, by one formula; no line needs to know the shape.",
+            )
+
+
+def expect_any_layout(answer: Answer, experts: Experts) -> None:
+    """Raise `Wrong` unless experts give what copies of them do when they are laid out in memory in other ways."""
+    ways: tuple[tuple[str, Callable[..., Any]], ...] = (
+        *LAYOUTS,
+        ("a mask that is expanded, so that its rows share memory", lambda m, v, p: (m, v, p[:, :1].expand_as(m))),
+        ("a mask of one row for all experts, expanded", lambda m, v, p: (m, v, p[:1].expand_as(m))),
+        ("a mask that is expanded from one entry for each expert", lambda m, v, p: (m, v, p[:, :1, :1].expand_as(m))),
+        ("experts that are all the same, expanded", lambda m, v, p: (m[:1].expand_as(m), v[:1].expand_as(v), p)),
+    )
+    for what, lay_out in ways:
+        laid = lay_out(*(expert.clone() for expert in experts))
+        right = call(answer, *laid)
+        with naming_layout(what):
+            got = tensors(answer(laid[0], laid[1], laid[2]), "mu", "logvar")
+        for name, one, other in zip(("mean", "log-variance"), got, right, strict=True):
+            compare(
+                f"{name} of {what}",
+                one,
+                other.detach(),
+                cause="copies of the same numbers, side by side in memory, give another result",
+                hint="Use neither view nor operations that work in place, and do not look at strides.",
+            )
 
 
 @pytest.mark.points(2)
@@ -265,8 +328,14 @@ def test_two_views(product_with_prior: Answer, generator: torch.Generator) -> No
     """Two experts that are present, and the prior."""
     experts = draw(generator, 2, 16, 20)
     compare_joint(call(product_with_prior, *experts), experts)
+    centred = (0 * experts[0], *experts[1:])
+    prior = (0 * experts[0], 0 * experts[1], experts[2])
+    for given in (centred, prior):
+        compare_joint(call(product_with_prior, *given), given, cause="experts with means of 0 are taken for absent")
     mu, logvar, present = draw(generator, 2, 40, 30)
-    wide = mu, 16 * torch.rand(logvar.shape, generator=generator) - 8, present
+    logvar = 16 * torch.rand(logvar.shape, generator=generator) - 8
+    logvar[:, 0], logvar[:, 1], logvar[0, 2] = -8, 8, -8
+    wide = 30 * mu, logvar, present
     compare_joint(
         call(product_with_prior, *wide),
         wide,
@@ -277,8 +346,8 @@ def test_two_views(product_with_prior: Answer, generator: torch.Generator) -> No
 
 @pytest.mark.points(1)
 def test_any_number(product_with_prior: Answer, generator: torch.Generator) -> None:
-    """One expert and the prior, three, five; and the stored integrals."""
-    for count in (1, 3, 5):
+    """One expert and the prior, three, five, twelve; and the stored integrals."""
+    for count in (1, 3, 5, 12):
         experts = draw(generator, count, 4, 6)
         compare_joint(call(product_with_prior, *experts), experts)
     compare_stored(product_with_prior, somebody=True)
@@ -321,8 +390,14 @@ def test_absent_numbers(product_with_prior: Answer, generator: torch.Generator) 
     plain = all(
         map(same, call(product_with_prior, mu, logvar, present), references.product_with_prior(mu, logvar, present))
     )
-    for wild in (1e4, -1e4, math.nan):
-        experts = (mu.masked_fill(~present, wild), logvar.masked_fill(~present, wild), present)
+    for wild, where in itertools.product(
+        (1e4, -1e4, math.nan, math.inf, -math.inf, 200.0, -200.0), ("both", "mu", "logvar")
+    ):
+        experts = (
+            mu.masked_fill(~present, wild) if where != "logvar" else mu,
+            logvar.masked_fill(~present, wild) if where != "mu" else logvar,
+            present,
+        )
         compare_joint(
             call(product_with_prior, *experts),
             experts,
@@ -335,27 +410,91 @@ def test_absent_numbers(product_with_prior: Answer, generator: torch.Generator) 
 
 @pytest.mark.points(1)
 def test_types(product_with_prior: Answer, generator: torch.Generator) -> None:
-    """The dtype is kept, and the inputs are left as they were."""
+    """The dtype is kept, with its digits, and the inputs are left as they were."""
     for dtype in (torch.float32, torch.float64):
         mu, logvar, present = draw(generator, 2, 3, 20, share=0.7)
-        before = (mu.to(dtype), logvar.to(dtype), present)
-        given = mu, logvar, present = [expert.clone() for expert in before]
-        joint = tensors(product_with_prior(mu, logvar, present), "mu", "logvar")
-        for name, got in zip(("mean", "log-variance"), joint, strict=True):
+        experts = (mu.to(dtype) / 3, logvar.to(dtype) / 3, present)
+        for name, got, right in zip(
+            ("mean", "log-variance"),
+            call(product_with_prior, *experts),
+            references.product_with_prior(*experts),
+            strict=True,
+        ):
             keeps_dtype(name, got, dtype)
-        for name, original, now in zip(("mu", "logvar", "present"), before, given, strict=True):
-            untouched(name, now, original)
+            if dtype == torch.float64:
+                keeps_precision(name, got, right)
+    for count, share in ((2, 0.6), (1, 1.0), (2, 1.0)):
+        expect_untouched(product_with_prior, draw(generator, count, 4, 20, share=share))
+
+
+def expect_untouched(answer: Answer, experts: Experts) -> None:
+    """Raise `Wrong` unless a call leaves the numbers of its inputs as they were, those of absent experts among them."""
+    mu, logvar, present = experts
+    wild = torch.tensor([math.nan, math.inf, 200.0, -200.0, 0.0]).repeat(4).expand_as(mu)
+    before = (torch.where(present, mu, wild), torch.where(present, logvar, wild), present)
+    given = [expert.clone() for expert in before]
+    needs_no_gradient(*tensors(answer(given[0], given[1], given[2]), "mu", "logvar"))
+    everybody = torch.ones_like(present)
+
+    def mean(expert: Tensor) -> Tensor:
+        """Return the joint mean where an input stands for the means of experts that are present."""
+        return tensors(answer(expert, logvar.clone(), everybody.clone()), "mu", "logvar")[0].detach()  # type: ignore[no-any-return]
+
+    def masked(mask: Tensor) -> Tensor:
+        return tensors(answer(mu.clone(), logvar.clone(), mask), "mu", "logvar")[0].detach()  # type: ignore[no-any-return]
+
+    untouched("mu", mean, given[0], before[0].clone())
+    untouched("logvar", mean, given[1], before[1].clone())
+    untouched("present", masked, given[2], before[2].clone())
 
 
 @pytest.mark.points(1)
 def test_gradients(product_with_prior: Answer, generator: torch.Generator) -> None:
-    """Gradients reach the experts that are present, and only those."""
+    """Gradients reach the experts that are present, large ones whole, and are 0 at absent ones, whatever these hold."""
     mu, logvar, present = draw(generator, 2, 5, 6, share=0.7)
-    right = [mu.double().requires_grad_(), logvar.double().requires_grad_()]
-    torch.stack([part.sum() for part in references.product_with_prior(right[0], right[1], present)]).sum().backward()
-    given = [mu.clone().requires_grad_(), logvar.clone().requires_grad_()]
-    joint = tensors(product_with_prior(given[0], given[1], present.clone()), "mu", "logvar")
-    total = joint[0].sum() + joint[1].sum()
-    backward(total)
-    for name, got, want in zip(("mu", "logvar"), given, right, strict=True):
-        compare_gradient(name, got.grad, want.grad)
+    present[0, 0, 0] = True
+    everybody = torch.ones_like(present)
+    compare_gradients(product_with_prior, (mu, logvar, present))
+    for wild in (math.nan, math.inf, -math.inf, 200.0, -200.0):
+        compare_gradients(product_with_prior, (mu.masked_fill(~present, wild), logvar, present))
+        compare_gradients(product_with_prior, (mu, logvar.masked_fill(~present, wild), present))
+    level = torch.full_like(mu, 0.25)
+    for experts in (
+        (mu, logvar, everybody),
+        (1000 * mu, logvar, everybody),
+        (mu, level, everybody),
+        (0 * mu, logvar, everybody),
+        draw(generator, 1, 5, 6),
+        draw(generator, 2, 1, 6),
+        draw(generator, 1, 1, 1),
+    ):
+        compare_gradients(product_with_prior, experts)
+    for learned in ((0,), (1,)):
+        compare_gradients(product_with_prior, draw(generator, 2, 3, 4), learned)
+
+
+def compare_gradients(answer: Answer, experts: Experts, learned: tuple[int, ...] = (0, 1)) -> None:
+    """Compare the gradients of a weighted sum of mean and log-variance with the formula's, 0 at absent experts."""
+    mu, logvar, present = experts
+    weights = torch.linspace(1, 3, mu[0].numel()).view(mu[0].shape)
+    right = [expert.masked_fill(~present, 0.0).double().requires_grad_() for expert in (mu, logvar)]
+    torch.stack(
+        [(weights * p).sum() for p in references.product_with_prior(right[0], right[1], present)]
+    ).sum().backward()
+    given = [expert.clone().requires_grad_(i in learned) for i, expert in enumerate((mu, logvar))]
+    joint = tensors(answer(given[0], given[1], present.clone()), "mu", "logvar")
+    refuse_shape(joint, mu.shape)
+    backward((weights * joint[0]).sum() + (weights * joint[1]).sum())
+    for i in learned:
+        name, got, want = ("mu", "logvar")[i], given[i].grad, right[i].grad
+        assert want is not None
+        if got is not None and not got[~present].eq(0).all():
+            raise Wrong(
+                expected=f"a gradient of 0 at {name} of experts that are not present",
+                got="nan" if got[~present].isnan().any() else "another gradient",
+                cause="what an absent expert holds goes through exp or a product before it is left out: 0 times inf"
+                if got[~present].isnan().any()
+                else "experts that are not present count in the gradient",
+                hint="Replace mean and log-variance of an absent expert by ordinary numbers first, then compute.",
+            )
+        compare_gradient(name, got, want.masked_fill(~present, 0.0))

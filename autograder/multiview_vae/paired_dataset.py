@@ -1,5 +1,6 @@
 """Checks of `PairedDataset(first, second)`: pairs of images that show the same digit."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,8 +16,7 @@ from autograder.multiview_vae.values import LabelledImages
 EXERCISE = {"answer": "PairedDataset", "constructs": True}
 
 Answer = Callable[[LabelledImages, LabelledImages], Any]
-FIRST, SECOND = 1, 2  # which dataset an image says it is from
-MOST_IMAGES = 1000  # more than any dataset here has
+FIRST, SECOND = 1, 2  # which dataset an image says it is from; it has 1 and 3 channels
 
 
 class Pair(NamedTuple):
@@ -41,35 +41,24 @@ class Views(NamedTuple):
         return Counter(self.first_labels) & Counter(self.second_labels)
 
 
-def images(dataset: int, n: int, start: int = 0) -> Tensor:
-    """Return (n, C, 2, 2) images whose entries say where they are from: dataset number, then index (plus `start`)."""
-    channels = {FIRST: 1, SECOND: 3}[dataset]
-    made = torch.empty(n, channels, 2, 2)
-    made[:, :, 0] = dataset
-    made[:, :, 1] = torch.arange(start, start + n, dtype=torch.float32).view(n, 1, 1)
-    return made
-
-
 def views(
     first: list[int],
     second: list[int],
-    attributes: tuple[str, str] = ("targets", "labels"),
+    attributes: tuple[str, str] = ("targets tensor int64", "labels array int64"),
     *,
     start: int = 0,
-    guarded: str = "",
+    blank: bool = False,
 ) -> Views:
-    """Return two datasets with these labels; `attributes` says where each keeps them (see `LabelledImages`).
+    """Return two datasets with these labels; `attributes` say how each keeps them (see `LabelledImages`).
 
-    The indices that the images show begin with `start`, which tells these datasets from others. `guarded` is
-    what an answer may not do: change their "labels", or read "images".
+    The indices that the images show begin with `start`, which tells these datasets from others. `blank` ones have no
+    images.
     """
-    return Views(
-        LabelledImages(images(FIRST, len(first), start), first, attributes[0], guarded),
-        LabelledImages(images(SECOND, len(second), start), second, attributes[1], guarded),
-        first,
-        second,
-        start,
+    one, two = (
+        LabelledImages(number, torch.tensor(labels, dtype=torch.int64), attribute, start, blank)
+        for number, labels, attribute in zip((FIRST, SECOND), (first, second), attributes, strict=True)
     )
+    return Views(one, two, first, second, start)
 
 
 def shuffled(counts: dict[int, int], generator: torch.Generator) -> list[int]:
@@ -78,13 +67,13 @@ def shuffled(counts: dict[int, int], generator: torch.Generator) -> list[int]:
     return labels[torch.randperm(len(labels), generator=generator)].tolist()
 
 
-def unequal(generator: torch.Generator, guarded: str = "") -> Views:
+def unequal(generator: torch.Generator) -> Views:
     """Return datasets of all ten digits with class sizes, and total sizes, that differ within and between them."""
 
     def sizes(smallest: int) -> dict[int, int]:
         return dict(enumerate((torch.randperm(10, generator=generator) + smallest).tolist()))
 
-    return views(shuffled(sizes(2), generator), shuffled(sizes(3), generator), guarded=guarded)
+    return views(shuffled(sizes(2), generator), shuffled(sizes(3), generator))
 
 
 def read_image(image: object, place: str) -> tuple[int, int]:
@@ -104,7 +93,7 @@ def read_image(image: object, place: str) -> tuple[int, int]:
     if image.ndim == 3 and image.shape[1:] == (2, 2) and image.shape[0] in (1, 3):
         dataset, index = int(numbers[0]), int(numbers[-1])
         channels = {FIRST: 1, SECOND: 3}.get(dataset)
-        if channels == image.shape[0] and 0 <= index < MOST_IMAGES and torch.equal(image, images(dataset, 1, index)[0]):
+        if channels == image.shape[0] and index >= 0 and numbers == [dataset, dataset, index, index] * channels:
             return dataset, index
     raise Wrong(
         expected=f"{place} to be an image of the dataset, unchanged",
@@ -114,8 +103,8 @@ def read_image(image: object, place: str) -> tuple[int, int]:
     )
 
 
-def read_item(item: object) -> Pair:
-    """Return the pair behind an item, or raise `Wrong` if it is not (x_first, x_second, label)."""
+def read_item(item: object, datasets: tuple[int, int] = (FIRST, SECOND)) -> Pair:
+    """Return the pair behind an item, or raise `Wrong` if it is not (x_first, x_second, label) of these datasets."""
     if not (isinstance(item, tuple | list) and len(item) == 3):
         raise Wrong(
             expected="an item of three, (x_first, x_second, label)",
@@ -124,7 +113,7 @@ def read_item(item: object) -> Pair:
             hint="End __getitem__ with `return x_first, x_second, label`.",
         )
     first, second = read_image(item[0], "x_first"), read_image(item[1], "x_second")
-    if (first[0], second[0]) != (FIRST, SECOND):
+    if (first[0], second[0]) != datasets:
         swapped = (first[0], second[0]) == (SECOND, FIRST)
         raise Wrong(
             expected="x_first from the first dataset and x_second from the second",
@@ -270,6 +259,9 @@ def _mismatch(pairs: list[Pair], given: Views) -> str:
     for place, used in (("first", firsts), ("second", seconds)):
         if len(pairs) > 2 and len(set(used)) == 1:
             return f"every item has the same image of the {place} dataset: one index or one tensor serves them all"
+    each_once = len(set(firsts)) == len(firsts) and len(set(seconds)) == len(seconds)
+    if each_once and len(pairs) == min(len(given.first), len(given.second)) != given.pairs_per_label().total():
+        return "the images are paired without a look at their labels: as many as the smaller dataset has"
     try:
         shown = [
             (given.first_labels[i - given.start] == p.label, given.second_labels[j - given.start] == p.label)
@@ -345,6 +337,10 @@ def expect_number(n: int, given: Views, pairs: list[Pair] | None = None) -> None
         "the last pair of each label is lost": {c: per_label[c] - 1 for c in common},
         "each pair counts twice, once for each image": {c: 2 * per_label[c] for c in common},
     }
+    by_label |= {
+        f"each class is paired {times} times, in as many orders": {c: times * per_label[c] for c in common}
+        for times in (*range(3, 11), 20, 30, 50, 100)
+    }
     total = {  # cause -> pairs in all
         "one pair is lost": [right - 1],
         "one pair is counted too many": [right + 1],
@@ -409,26 +405,57 @@ def test_labels_match(paired_dataset: Answer, generator: torch.Generator) -> Non
 @pytest.mark.points(1)
 def test_length(paired_dataset: Answer, generator: torch.Generator) -> None:
     """len() is the sum over labels of the smaller class, and no image is read for it."""
-    given = unequal(generator, guarded="images")
-    expect_number(len(paired_dataset(given.first, given.second)), given)
+    labels = unequal(generator)
+    given = views(labels.first_labels, labels.second_labels, ("targets tensor int64", "labels array uint8"), blank=True)
+    try:
+        n = len(paired_dataset(given.first, given.second))
+    except AnswerError as error:
+        if "labels and no images" not in str(error):
+            raise
+        whole = views(given.first_labels, given.second_labels)
+        expect_number(len(paired_dataset(whole.first, whole.second)), whole)  # where that fails, too, it is told
+        raise Wrong(
+            expected="a length from two datasets that have labels and no images",
+            got="an error, and none where there are images",
+            cause="images are read to make the pairs; the labels are enough",
+            hint="In __init__, use .targets or .labels only; read images in __getitem__.",
+        ) from None
+    expect_number(n, given)
 
 
 @pytest.mark.points(1)
 def test_used_once(paired_dataset: Answer, generator: torch.Generator) -> None:
-    """Each image is used at most once."""
+    """Each image is used at most once in each place, also where one dataset is given as both views."""
     given = unequal(generator)
     pairs = items(paired_dataset, given)
     expect_once(pairs)
     if not pairs:
         expect_number(0, given)
+    alone = shuffled({0: 1, 4: 3, 7: 1, 9: 2}, generator)
+    one = views(alone, alone).first
+    dataset = paired_dataset(one, one)
+    itself = Views(one, one, alone, alone)
+    taken = [read_item(item, (FIRST, FIRST)) for item in dataset.take(indices(dataset, itself))]
+    expect_once(taken)
+    if rightly_labelled(pairs, given) and len(pairs) == given.pairs_per_label().total():  # else that costs elsewhere
+        expect_labels(taken, itself)
+        expect_number(len(taken), itself, taken)
 
 
 @pytest.mark.points(2)
 def test_unequal_classes(paired_dataset: Answer, generator: torch.Generator) -> None:
-    """Unequal classes: each label has as many pairs as its smaller class, whichever dataset has it."""
-    many = views(shuffled({0: 4, 3: 270, 8: 2}, generator), shuffled({0: 3, 3: 260, 8: 6}, generator))
-    for given in (unequal(generator), many):
-        expect_every_pair(paired_dataset, given)
+    """Unequal classes: each label has as many pairs as its smaller class, whichever dataset has it, of any size."""
+    expect_every_pair(paired_dataset, unequal(generator))
+    bytes_ = ("targets tensor uint8", "labels array uint8")
+    many = views(shuffled({0: 4, 3: 270, 8: 2}, generator), shuffled({0: 3, 3: 260, 8: 6}, generator), bytes_)
+    expect_every_pair(paired_dataset, many)
+    first, second = shuffled({1: 1300, 4: 520}, generator), shuffled({1: 1100, 4: 1040}, generator)
+    for middle in (first[100:-100], [5 - label for label in first[100:-100]]):  # only the beginning and the end stay
+        expect_some_pairs(paired_dataset, views([*first[:100], *middle, *first[-100:]], second))
+    # As many images as the real datasets have, of which few have a partner.
+    few, lonely = [1, 2, 3, 2, 1, 3, 3], [0] * 66_000
+    for given in ([*lonely[:33_000], *few], few), (few, [*lonely, *few]):
+        expect_some_pairs(paired_dataset, views(*given, ("labels array int64", "targets array int64")))
 
 
 def expect_every_pair(answer: Answer, given: Views) -> None:
@@ -446,6 +473,29 @@ def expect_every_pair(answer: Answer, given: Views) -> None:
         )
 
 
+def expect_some_pairs(answer: Answer, given: Views) -> None:
+    """Raise `Wrong` unless large datasets have as many pairs as they should, and some of these are right."""
+    dataset = answer(given.first, given.second)
+    n, right = len(dataset), given.pairs_per_label().total()
+    if n != right:
+        sizes = f"{len(given.first):,} and {len(given.second):,}"
+        raise Wrong(
+            expected=f"{right} pairs of {sizes} images, of whose classes the largest has {max_class(given):,}",
+            got=f"{n} pairs",
+            cause="right for small datasets, and wrong for large ones: a bound is fixed, or an index overflows",
+            hint="Leave out bounds, and let indices be Python's or int64.",
+        )
+    chosen = sorted({*range(0, n, max(1, n // 40)), *range(max(0, n - 5), n)})
+    pairs = [read_item(item) for item in dataset.take(chosen)]
+    expect_labels(pairs, given)
+    expect_once(pairs)
+
+
+def max_class(given: Views) -> int:
+    """Return how many images the largest class of either dataset has."""
+    return max(Counter(labels).most_common(1)[0][1] for labels in (given.first_labels, given.second_labels))
+
+
 @pytest.mark.points(1)
 def test_missing_classes(paired_dataset: Answer, generator: torch.Generator) -> None:
     """A label that only one dataset has makes no pair, and does no harm."""
@@ -460,40 +510,48 @@ def test_missing_classes(paired_dataset: Answer, generator: torch.Generator) -> 
 
 @pytest.mark.points(1)
 def test_attributes(paired_dataset: Answer, generator: torch.Generator) -> None:
-    """Either dataset may keep its labels in .targets or in .labels, as a tensor or as an array."""
+    """Either dataset may keep its labels in .targets or in .labels, a tensor or an array of any integers."""
     first = shuffled({2: 3, 5: 2, 6: 4}, generator)
     second = shuffled({2: 2, 5: 4, 6: 1}, generator)
-    for attributes in (
-        *(("targets", "labels"), ("labels", "targets"), ("targets", "targets"), ("labels", "labels")),
-        *(("targets array", "labels tensor"), ("labels tensor", "targets array")),
-    ):
-        given = views(first, second, attributes)
-        pairs = items(paired_dataset, given)
-        expect_labels(pairs, given)
-        expect_number(len(pairs), given, pairs)
+    kinds = [f"{name} {kind}" for name in ("targets", "labels") for kind in ("tensor", "array")]
+    dtypes = itertools.cycle(("int64", "uint8", "int16", "int32", "int8"))
+    every = [(f"{one} {next(dtypes)}", f"{two} {next(dtypes)}") for one, two in itertools.product(kinds, kinds)]
+    every.append(("targets array uint64", "labels array int64"))
+    for attributes in every:
+        expect_number_and_labels(paired_dataset, views(first, second, attributes))
+
+
+def expect_number_and_labels(answer: Answer, given: Views) -> None:
+    """Raise `Wrong` unless there are as many pairs as there should be, and both images of each show its label."""
+    pairs = items(answer, given)
+    expect_labels(pairs, given)
+    expect_number(len(pairs), given, pairs)
 
 
 @pytest.mark.points(1)
 def test_empty_overlap(paired_dataset: Answer, generator: torch.Generator) -> None:
-    """Datasets without a common label make an empty dataset, not an error."""
-    given = views(shuffled({0: 3, 2: 2}, generator), shuffled({1: 4, 3: 2}, generator))
-    expect_number(len(paired_dataset(given.first, given.second)), given)
+    """Datasets without a common label, or without images, make an empty dataset, not an error."""
+    some = shuffled({0: 3, 2: 2}, generator)
+    for first, second in ((some, shuffled({1: 4, 3: 2}, generator)), ([], some), (some, []), ([], [])):
+        given = views(first, second)
+        expect_number(len(paired_dataset(given.first, given.second)), given)
 
 
 @pytest.mark.points(1)
 def test_stable(paired_dataset: Answer, generator: torch.Generator) -> None:
-    """Asking twice for the same item gives the same pair, also after other datasets were paired; labels stay."""
+    """Item i is the same pair each time: in any order, in workers, after other datasets were paired; labels stay."""
     # Each dataset has a label of its own, too.
     first, second = shuffled({0: 6, 8: 7, 3: 2}, generator), shuffled({0: 7, 8: 6, 5: 1}, generator)
-    given = views(first, second, guarded="labels")
+    given = views(first, second)
     dataset = paired_dataset(given.first, given.second)
     forth = indices(dataset, given)
     once = [read_item(item) for item in dataset.take(forth)]
+    right = rightly_labelled(once, given)  # else it costs its points elsewhere
     # The same first labels, with second ones in another order and of other numbers.
     for counts in ({0: 7, 8: 6, 5: 1}, {0: 3, 8: 2}, {0: 7, 8: 6, 5: 1}):
         other = views(given.first_labels, shuffled(counts, generator), start=500)
         pairs = items(paired_dataset, other)
-        if rightly_labelled(once, given):  # else it costs its points elsewhere
+        if right:
             expect_labels(pairs, other)
         if (now := len(dataset)) != len(forth):
             raise Wrong(
@@ -502,15 +560,50 @@ def test_stable(paired_dataset: Answer, generator: torch.Generator) -> None:
                 cause="the length is kept where another PairedDataset finds it: in the class, or in a cache",
                 hint="Keep everything in `self`, and make it anew in each __init__.",
             )
-    again = [read_item(item) for item in dataset.take(forth[::-1])][::-1]
-    for i, (before, after) in enumerate(zip(once, again, strict=True)):
-        if before != after:
+    rest = forth[1:]
+    for how, order, workers in (
+        ("read backwards", [*forth[::-1]], 0),
+        ("read from the second on", [*rest], 0),
+        ("read after item 0 was read again", [*forth[:1], *rest], 0),
+        ("read by two workers of a DataLoader", [*forth], 2),
+    ):
+        expect_same(once, dict(zip(order, map(read_item, dataset.take(order, workers=workers)), strict=True)), how)
+    # One that nobody has read yet is first read by workers.
+    unread = paired_dataset(given.first, given.second)
+    there = dict(zip(forth, map(read_item, unread.take(forth, workers=2)), strict=True))
+    expect_same([*map(read_item, unread.take(forth))], there, "read by workers of a DataLoader before all others")
+    if right:
+        expect_labels_stay(paired_dataset, given)
+    if not once:
+        expect_number(0, given)
+
+
+def expect_same(once: list[Pair], again: dict[int, Pair], how: str) -> None:
+    """Raise `Wrong` unless items are the same pairs as once before."""
+    for i, after in sorted(again.items()):
+        if (before := once[i]) != after:
             raise Wrong(
                 expected=f"item {i} to be the same pair each time: images {before.first[1]} and {before.second[1]}",
-                got=f"images {after.first[1]} and {after.second[1]} at the second time",
+                got=f"images {after.first[1]} and {after.second[1]}, {how}",
                 cause="a partner is drawn at random in __getitem__, or an item depends on what was asked for or paired "
                 "since",
                 hint="Make the list of pairs once, in __init__, and keep it in `self`; __getitem__ only looks it up.",
             )
-    if not once:
-        expect_number(0, given)
+
+
+def expect_labels_stay(answer: Answer, given: Views) -> None:
+    """Raise `Wrong` unless datasets that were paired with each other are paired with others by the labels they had.
+
+    An answer that overwrites labels, of images without a partner perhaps, pairs other images now.
+    """
+    for k, (place, labels) in enumerate((("first", given.first_labels), ("second", given.second_labels))):
+        partner = LabelledImages(SECOND if k == 0 else FIRST, torch.tensor(labels), "labels array int64")
+        both = Views(given.first, partner, labels, labels) if k == 0 else Views(partner, given.second, labels, labels)
+        pairs = items(answer, both)
+        if len(pairs) != len(labels) or not rightly_labelled(pairs, both):
+            raise Wrong(
+                expected=f"{len(labels)} right pairs of the {place} dataset, which was paired before, and its equal",
+                got=f"{len(pairs)} pairs" + ("" if rightly_labelled(pairs, both) else ", of which some are wrong"),
+                cause=f"labels of the {place} dataset were changed in place when it was paired before",
+                hint="Work on a copy: sort, pop and assignments to entries change the dataset's own labels.",
+            )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autograder.checking.answers import AnswerError
 from autograder.checking.diagnosis import (
+    LAYOUTS,
     NAN,
     NAN_HINT,
     Mistake,
@@ -19,6 +20,9 @@ from autograder.checking.diagnosis import (
     compare_gradient,
     describe,
     keeps_dtype,
+    keeps_precision,
+    naming_layout,
+    needs_no_gradient,
     same,
     tensors,
     untouched,
@@ -37,15 +41,28 @@ HINT = (
 )
 
 
-def draw(generator: torch.Generator, *shape: int, spread: float = 1.0) -> Experts:
-    """Return two experts with means about 2 and log-variances about `spread` from zero."""
-    mu1, logvar1, mu2, logvar2 = torch.randn(4, *shape, generator=generator)
-    return 2 * mu1, spread * logvar1, 2 * mu2, spread * logvar2
+def draw(generator: torch.Generator, *shape: int) -> Experts:
+    """Return two experts with means about 2, and log-variances within 2."""
+    mu1, mu2 = 2 * torch.randn(2, *shape, generator=generator)
+    logvar1, logvar2 = 4 * torch.rand(2, *shape, generator=generator) - 2
+    return mu1, logvar1, mu2, logvar2
+
+
+def draw_far(generator: torch.Generator) -> Experts:
+    """Return experts with log-variances within 8, and both ends of that on either side in every combination.
+
+    A bound that changes some of them costs the same for every seed.
+    """
+    mu1, _, mu2, _ = draw(generator, 40, 33)
+    logvar1, logvar2 = 16 * torch.rand(2, 40, 33, generator=generator) - 8
+    for row, ends in enumerate(((-8.0, -8.0), (-8.0, 8.0), (8.0, -8.0), (8.0, 8.0))):
+        logvar1[row, :8], logvar2[row, :8] = ends
+    return mu1, logvar1, mu2, logvar2
 
 
 def call(answer: Answer, *experts: Tensor) -> tuple[Tensor, Tensor]:
     """Call the answer with copies of the experts and return its pair of tensors."""
-    mu1, logvar1, mu2, logvar2 = (expert.clone() for expert in experts)
+    mu1, logvar1, mu2, logvar2 = (expert.clone(memory_format=torch.contiguous_format) for expert in experts)
     mu, logvar = tensors(answer(mu1, logvar1, mu2, logvar2), "mu", "logvar")
     return mu, logvar
 
@@ -375,11 +392,17 @@ def test_vectors(product_of_experts: Answer, generator: torch.Generator) -> None
 
 @pytest.mark.points(1)
 def test_batches(product_of_experts: Answer, generator: torch.Generator) -> None:
-    """Batches keep their shape, for any batch size and any number of latent dimensions."""
+    """Batches keep their shape, for any batch size, number of latent dimensions and layout in memory."""
     experts = draw(generator, 7, 20)
-    first = call(product_of_experts, *experts)
-    for shape in ((7, 20), (1, 20), (4, 1), (64, 50), (2, 3, 5), (2, 1, 3, 4), ()):
-        expect_shape(product_of_experts, draw(generator, *shape))
+    first, single = call(product_of_experts, *experts), [expert.double() for expert in draw(generator)]
+    for shape in ((7, 20), (1, 20), (4, 1), (64, 50), (2, 3, 5), (2, 1, 3, 4), (), (600, 3), (3, 300)):
+        with naming_layout(f"inputs of shape {shape}"):
+            expect_shape(product_of_experts, draw(generator, *shape))
+    for name, got in zip(("mean", "log-variance"), call(product_of_experts, *single), strict=True):
+        keeps_dtype(name, got, torch.float64)
+    for shape in ((260, 66), (6, 6), (2, 3, 5)):
+        expect_entries_apart(product_of_experts, draw(generator, *shape))
+    expect_any_layout(product_of_experts, draw(generator, 6, 6))
     for name, before, now in zip(("mean", "log-variance"), first, call(product_of_experts, *experts), strict=True):
         compare(
             f"{name} of the same experts, asked again",
@@ -390,10 +413,53 @@ def test_batches(product_of_experts: Answer, generator: torch.Generator) -> None
         )
 
 
+def expect_entries_apart(answer: Answer, experts: Experts) -> None:
+    """Raise `Wrong` unless the first and the last entries of experts give alone what they give among the others."""
+    shape = tuple(experts[0].shape)
+    whole = call(answer, *experts)
+    for rows, columns in ((slice(0, 1), slice(None)), (slice(-2, None), slice(-3, None))):
+        chosen = [expert[rows, ..., columns].flatten(1).contiguous() for expert in experts]
+        for name, one, other in zip(("mean", "log-variance"), whole, call(answer, *chosen), strict=True):
+            compare(
+                f"{name} of some entries of experts of shape {shape}",
+                one[rows, ..., columns].flatten(1),
+                other.detach(),
+                cause="the same entries by themselves give another result: a size is fixed, or others count, too",
+                hint="The product is taken for each entry, by one formula; no line needs to know the shape.",
+            )
+
+
+def expect_any_layout(answer: Answer, experts: Experts) -> None:
+    """Raise `Wrong` unless square experts (D, D) give what copies of them do when they are laid out in other ways."""
+    ways: tuple[tuple[str, Callable[..., Any]], ...] = (
+        *LAYOUTS,
+        ("inputs that are expanded, so that their rows share memory", lambda *four: [e[:1].expand(6, 6) for e in four]),
+        ("inputs that share memory with each other", lambda mu, logvar, *_: (mu, logvar, mu.T, logvar.T)),
+    )
+    for what, lay_out in ways:
+        laid = lay_out(*(expert.clone() for expert in experts))
+        right = call(answer, *laid)
+        with naming_layout(what):
+            got = tensors(answer(*laid), "mu", "logvar")
+        for name, one, other in zip(("mean", "log-variance"), got, right, strict=True):
+            compare(
+                f"{name} of {what}",
+                one,
+                other.detach(),
+                cause="copies of the same numbers, side by side in memory, give another result",
+                hint="Use neither view nor data_ptr, nor operations that work in place.",
+            )
+
+
 def expect_shape(answer: Answer, experts: Experts) -> None:
     """Raise `Wrong` unless mean and log-variance have the experts' shape."""
-    expected = experts[0].shape
-    for name, got in zip(("mean", "log-variance"), call(answer, *experts), strict=True):
+    mu, logvar = call(answer, *experts)
+    refuse_shape(("mean", mu), ("log-variance", logvar), expected=experts[0].shape)
+
+
+def refuse_shape(*parts: tuple[str, Tensor], expected: torch.Size) -> None:
+    """Raise `Wrong` unless each part has the expected shape."""
+    for name, got in parts:
         if got.shape != expected:
             raise Wrong(
                 expected=f"{name} of shape {tuple(expected)}, the shape of every input",
@@ -409,9 +475,12 @@ def expect_shape(answer: Answer, experts: Experts) -> None:
 def test_mean(product_of_experts: Answer, generator: torch.Generator) -> None:
     """The mean is that of the product of the densities."""
     experts = draw(generator, 16, 20)
-    experts[0][0], experts[2][1] = 0, 0  # an expert may well have the mean 0
+    experts[0][0], experts[2][1], experts[2][0, :5] = 0, 0, 0  # experts may well have the mean 0
     compare_joint(call(product_of_experts, *experts)[0], None, experts, answer=product_of_experts)
-    compare_far(product_of_experts, draw(generator, 40, 33, spread=3.0), logvar=False)
+    centred = (torch.zeros_like(experts[0]), *experts[1:])
+    why = "an expert whose means are all 0 is taken for none", HINT
+    compare_joint(call(product_of_experts, *centred)[0], None, centred, cause=why[0], hint=why[1])
+    compare_far(product_of_experts, draw_far(generator), logvar=False)
     stored, mean, _ = stored_references()
     compare("mean", call(product_of_experts, *stored)[0], mean, cause=CAUSE, hint=HINT)
 
@@ -421,17 +490,30 @@ def test_logvar(product_of_experts: Answer, generator: torch.Generator) -> None:
     """The log-variance is that of the product of the densities."""
     experts = draw(generator, 16, 20)
     compare_joint(None, call(product_of_experts, *experts)[1], experts, answer=product_of_experts)
-    compare_far(product_of_experts, draw(generator, 40, 33, spread=3.0), mean=False)
+    compare_far(product_of_experts, draw_far(generator), mean=False)
     stored, _, logvar = stored_references()
     compare("log-variance", call(product_of_experts, *stored)[1], logvar, cause=CAUSE, hint=HINT)
 
 
 @pytest.mark.points(1)
 def test_equal_experts(product_of_experts: Answer, generator: torch.Generator) -> None:
-    """Two equal experts keep their mean and halve the variance."""
+    """Two equal experts keep their mean and halve the variance, also if both are the same tensors."""
     mu, logvar, _, _ = draw(generator, 4, 20)
     experts = (mu, logvar, mu, logvar)
     compare_joint(*call(product_of_experts, *experts), experts)
+    other = draw(generator, 4, 20)
+    for one, two, three, four in ((mu, logvar, mu, logvar), (mu, logvar, mu, other[3]), (logvar, logvar, mu, other[3])):
+        copies = call(product_of_experts, one, two, three, four)
+        fresh = {id(expert): expert.clone() for expert in (one, two, three, four)}
+        twice = product_of_experts(*(fresh[id(expert)] for expert in (one, two, three, four)))
+        for name, got, copy in zip(("mean", "log-variance"), tensors(twice, "mu", "logvar"), copies, strict=True):
+            compare(
+                f"{name} where the same tensor is given twice",
+                got,
+                copy.detach(),
+                cause="it is looked at which inputs are the same tensor; two copies of it give another result",
+                hint="Use the numbers of the four inputs, whatever objects they come in.",
+            )
 
 
 @pytest.mark.points(1)
@@ -449,16 +531,16 @@ def test_order(product_of_experts: Answer, generator: torch.Generator) -> None:
             hint="Exchange 1 and 2 everywhere in your code: the formula should stay the same.",
         )
     # An answer that ignores its inputs would pass the comparison above.
-    before = one[0].clone()
+    earlier = [part.clone() for part in one]
     after = call(product_of_experts, mu1 + 1, logvar1, mu2 + 1, logvar2)[0]
-    if not torch.equal(one[0], before):
+    if not all(map(torch.equal, one, earlier)):
         raise Wrong(
             expected="the results of an earlier call to stay as they were",
-            got="a mean that changed with the next call",
+            got="results that changed with the next call",
             cause="all calls write into the same tensor",
             hint="Make a new tensor in each call.",
         )
-    if torch.equal(before, after):
+    if torch.equal(earlier[0], after):
         raise Wrong(
             expected="a mean that moves by 1 when both means move by 1",
             got="the same mean",
@@ -492,39 +574,89 @@ def test_no_prior(product_of_experts: Answer, generator: torch.Generator) -> Non
 
 @pytest.mark.points(1)
 def test_dtype(product_of_experts: Answer, generator: torch.Generator) -> None:
-    """float32 in gives float32 out, float64 gives float64."""
+    """float32 in gives float32 out, float64 gives float64, with its digits."""
     for dtype in (torch.float32, torch.float64):
-        experts = [expert.to(dtype) for expert in draw(generator, 3, 20)]
-        for name, got in zip(("mean", "log-variance"), call(product_of_experts, *experts), strict=True):
+        one, two, three, four = (expert.to(dtype) / 3 for expert in draw(generator, 3, 20))
+        for name, got, right in zip(
+            ("mean", "log-variance"),
+            call(product_of_experts, one, two, three, four),
+            references.product_of_experts(one, two, three, four),
+            strict=True,
+        ):
             keeps_dtype(name, got, dtype)
+            if dtype == torch.float64:
+                keeps_precision(name, got, right)
+    in_double = call(product_of_experts, *(expert.double() for expert in (one, two, three, four)))
+    in_single = call(product_of_experts, *(expert.float() for expert in (one, two, three, four)))
+    for name, double, single in zip(("mean", "log-variance"), in_double, in_single, strict=True):
+        cause = "the result in float64 is less exact than in float32: numbers of fewer digits are used inside"
+        compare(f"{name} in float64", double, single.detach(), cause=cause, hint="Name no dtype.", rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.points(1)
 def test_inputs_untouched(product_of_experts: Answer, generator: torch.Generator) -> None:
     """The four inputs are left as they were."""
     before = draw(generator, 3, 20)
+    before[0][0, :4] = torch.tensor([1e4, -1e4, 0.0, 1e-6])
+    before[1][1, :6], before[3][2, :6] = (torch.tensor([-12.0, 12.0, 0.0, 9.0, 100.0, -100.0]) for _ in range(2))
     given = [expert.clone() for expert in before]
-    tensors(product_of_experts(*given), "mu", "logvar")
+    needs_no_gradient(*tensors(product_of_experts(*given), "mu", "logvar"))
+    _, logvar1, mu2, logvar2 = draw(generator, 3, 20)
+
+    def mean(expert: Tensor) -> Tensor:
+        """Return the joint mean where an input stands for the first mean: each of its entries counts there."""
+        found: Tensor = tensors(
+            product_of_experts(expert, logvar1.clone(), mu2.clone(), logvar2.clone()), "mu", "logvar"
+        )[0]
+        return found.detach()
+
     for name, original, now in zip(("mu1", "logvar1", "mu2", "logvar2"), before, given, strict=True):
-        untouched(name, now, original)
+        untouched(name, mean, now, original.clone())
 
 
 @pytest.mark.points(1)
 def test_gradients(product_of_experts: Answer, generator: torch.Generator) -> None:
-    """Gradients reach all four inputs."""
-    experts = draw(generator, 3, 20)
-    gradients(product_of_experts, experts, rtol=1e-3)
+    """Gradients reach all four inputs, large ones whole, and also where experts are alike or there is one entry."""
+    mu1, logvar1, mu2, logvar2 = experts = draw(generator, 3, 20)
+    level = torch.full_like(logvar1, 0.25)
+    for given in (
+        experts,
+        (1000 * mu1, logvar1, 1000 * mu2, logvar2),
+        (mu1, level, mu2, level),
+        (level, logvar1, level, logvar2),
+        (mu1, logvar1, mu1, logvar1),
+        draw(generator, 1, 1),
+        draw(generator, 1, 20),
+    ):
+        gradients(product_of_experts, given, rtol=1e-3)
+    for number in range(4):
+        gradients(product_of_experts, draw(generator, 2, 3), rtol=1e-3, learned=(number,))
+    gradients_of_one_expert(product_of_experts, mu1, logvar1)
 
 
-def gradients(answer: Answer, experts: Experts, rtol: float) -> None:
-    """Compare the gradients of sum(mu) + sum(logvar) at the four inputs with those of the float64 formula."""
+def gradients_of_one_expert(answer: Answer, mu: Tensor, logvar: Tensor) -> None:
+    """Compare the gradients at an expert that is given twice, as the same two tensors, with those of the formula."""
+    wanted = [mu.double().requires_grad_(), logvar.double().requires_grad_()]
+    torch.stack([part.sum() for part in references.product_of_experts(*wanted, *wanted)]).sum().backward()
+    given = [mu.clone().requires_grad_(), logvar.clone().requires_grad_()]
+    joint_mu, joint_logvar = tensors(answer(*given, *given), "mu", "logvar")
+    backward(joint_mu.sum() + joint_logvar.sum())
+    for name, got, want in zip(("mu", "logvar"), given, wanted, strict=True):
+        compare_gradient(f"{name}, which is given twice,", got.grad, want.grad)
+
+
+def gradients(answer: Answer, experts: Experts, rtol: float, learned: tuple[int, ...] = (0, 1, 2, 3)) -> None:
+    """Compare the gradients of weighted sums of mean and log-variance at the learned inputs with the formula's."""
+    weights = torch.linspace(1, 5, experts[0].numel()).view(experts[0].shape)
     wanted = [expert.double().requires_grad_() for expert in experts]
-    torch.stack([part.sum() for part in references.product_of_experts(*wanted)]).sum().backward()
-    given = [expert.clone().requires_grad_() for expert in experts]
+    torch.stack([(weights * part).sum() for part in references.product_of_experts(*wanted)]).sum().backward()
+    given = [expert.clone().requires_grad_(number in learned) for number, expert in enumerate(experts)]
     mu, logvar = tensors(answer(*given), "mu", "logvar")
-    backward(mu.sum() + logvar.sum())
-    for name, got, want in zip(("mu1", "logvar1", "mu2", "logvar2"), given, wanted, strict=True):
-        compare_gradient(name, got.grad, want.grad, overflow=STABLE, rtol=rtol)
+    refuse_shape(("mean", mu), ("log-variance", logvar), expected=weights.shape)
+    backward((weights * mu).sum() + (weights * logvar).sum())
+    for number in learned:
+        name = ("mu1", "logvar1", "mu2", "logvar2")[number]
+        compare_gradient(name, given[number].grad, wanted[number].grad, overflow=STABLE, rtol=rtol)
 
 
 @pytest.mark.points(1)

@@ -5,41 +5,43 @@ A student's kernel is given the source of this file, so it imports nothing of th
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 
 class LabelledImages(Dataset[tuple[Tensor, int]]):
-    """A small map dataset with `.targets` (like MNIST) or `.labels` (like SVHN), an int64 tensor or array.
+    """A small map dataset with `.targets` (like MNIST) or `.labels` (like SVHN), a tensor or an array.
 
-    `attribute` names it: "targets" is a tensor, "labels" an array; "targets array" and "labels tensor" are the others.
-    `guarded` by "labels" it gives no image any more once its labels were changed, and by "images" it never gives one.
+    An image, (channels, 2, 2), says where it is from: its first row is the number of the dataset, its second its index
+    plus `start`. `attribute` says where the labels are and as what: "targets tensor int64", "labels array uint8". Where
+    `blank`, there are labels and no images.
     """
 
     targets: Any
     labels: Any
 
-    def __init__(self, images: Tensor, labels: list[int], attribute: str, guarded: str = "") -> None:
-        self.images = images
-        self.attribute = attribute
-        self.guarded = guarded
-        self._labels = labels
-        array = attribute in ("labels", "targets array")
-        self.name = attribute.split()[0]
-        setattr(self, self.name, np.array(labels, dtype=np.int64) if array else torch.tensor(labels, dtype=torch.int64))
+    def __init__(self, number: int, labels: Tensor, attribute: str, start: int = 0, blank: bool = False) -> None:
+        self.number, self.start, self.blank, self.attribute = number, start, blank, attribute
+        name, kind, dtype = attribute.split()
+        self.given = labels.clone()
+        setattr(
+            self, name, labels.clone().to(getattr(torch, dtype)) if kind == "tensor" else labels.numpy().astype(dtype)
+        )
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.given)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        if self.guarded == "images":
-            raise RuntimeError("an image was read to make the pairs; the labels are enough")
-        if self.guarded and not np.array_equal(np.asarray(getattr(self, self.name)), self._labels):
-            raise RuntimeError(f".{self.name} of a given dataset was changed in place; leave it as it is")
-        return self.images[index], self._labels[index]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there is no image {index} among {len(self)}")
+        if self.blank:
+            raise RuntimeError("this dataset has labels and no images: the labels are enough to make the pairs")
+        index = int(index) % len(self)
+        image = torch.empty(self.number * 2 - 1, 2, 2)
+        image[:, 0], image[:, 1] = self.number, index + self.start
+        return image, int(self.given[index])
 
-    def made_from(self) -> tuple[Tensor, list[int], str, str]:
+    def made_from(self) -> tuple[int, Tensor, str, int, bool]:
         """Return what its class is called with to make it again, in another process."""
-        return self.images, self._labels, self.attribute, self.guarded
+        return self.number, self.given, self.attribute, self.start, self.blank

@@ -17,6 +17,10 @@ _AFTER_INTERRUPT = 3.0  # seconds until a kernel that does not stop is ended
 _HAND = '__import__("autograder.remote.kernel", fromlist=["serve"])'
 
 
+class KernelLostError(RuntimeError):
+    """A kernel has ended through no doing of its notebook; the submission is to be graded again."""
+
+
 class Conversation:
     """Requests to one kernel, on a line of their own beside a Jupyter client's.
 
@@ -50,7 +54,10 @@ class Conversation:
         self._line.connect(outside or found["data"]["text/plain"].strip("'"))
 
     def ask(self, request: Request, seconds: float) -> Reply:
-        """Return the kernel's reply; raise AnswerError if there is none in time, or none that can be read."""
+        """Return the kernel's reply; raise AnswerError if there is none in time, or none that can be read.
+
+        Raises KernelLostError where the kernel was ended by a failure of ours.
+        """
         if self.ended:
             raise self.ended
         try:
@@ -58,7 +65,7 @@ class Conversation:
             number = str(next(self._numbers)).encode()
             self._line.send_multipart([number, protocol.to_json(request).encode()], zmq.NOBLOCK)
             return protocol.reply_from(self._answered(self._serving, number, seconds))
-        except AnswerError:
+        except (AnswerError, KernelLostError):
             raise
         except TimeoutError:
             message = f"A call of {request.answer} took longer than {seconds:g} s. Is there a loop that never ends?"
@@ -108,7 +115,7 @@ class Conversation:
                 if told == number and len(content) == 1:
                     found = content[0]
             if self._shell in ready:
-                with suppress(ValueError, TypeError, KeyError):  # not a valid message
+                with suppress(Exception):  # not a valid message: a dozen kinds, for a thousand ways
                     _, message = self._client.session.recv(self._shell)
                     if message["parent_header"].get("msg_id") == asked:
                         self._serving = None  # whatever it evaluated has ended
@@ -127,8 +134,15 @@ class Conversation:
                 late, left = True, _AFTER_INTERRUPT
                 run_sync(manager.interrupt_kernel)()
             elif not ready and not run_sync(manager.is_alive)():
+                refuse_lost(manager)
                 self.ended = AnswerError("died", why_it_died(manager))
                 raise self.ended
+
+
+def refuse_lost(manager: Any) -> None:
+    """Raise KernelLostError if an ended kernel was ended by a failure of ours."""
+    if failure := getattr(manager.provisioner, "failure", None):
+        raise KernelLostError(failure)
 
 
 def why_it_died(manager: Any, *, by_itself: bool = True) -> str:

@@ -4,23 +4,24 @@ Nothing is decided here, and nothing from here is trusted: the student's code ma
 is read by `autograder.remote.stand_in`, in the grader's process.
 """
 
-import copy
 import itertools
+import os
+import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zmq
 from IPython import get_ipython
 
-from autograder.checking.answers import explain, nearest, not_callable, usual_settings
+from autograder.checking.answers import explain, items_of, nearest, not_callable, usual_settings
 from autograder.remote import protocol
 from autograder.remote.protocol import Mark, Reply, Request
-from autograder.remote.wire import decode, encode, plain_text
+from autograder.remote.wire import Held, decode, encode, plain_text
 
 _values: dict[str, Any] = {}  # classes of the assignment's own, by name
+_held = Held()
 _instances: dict[int, Any] = {}
 _graphs: dict[int, tuple[dict[int, Any], list[Any]]] = {}  # call -> learned inputs by number, learned results
 _numbers = itertools.count()
@@ -39,6 +40,9 @@ def listen(address: str) -> str:
     line.linger = 0
     line.bind(address)
     _line.append(line)
+    sys.path.append(os.getcwd())  # modules that a student hands in; last, so that they hide nothing
+    # exit() and its like would stop the kernel's loop a tenth of a second later, in the midst of whatever runs then.
+    get_ipython().unobserve_all("exit_now")
     return str(line.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
@@ -77,7 +81,8 @@ def _reply(asked: Request) -> Reply:
 def _construct(answer: Any, asked: protocol.Construct) -> Reply:
     """Call the answer and keep what it made here."""
     number = next(_numbers)
-    _instances[number] = answer(*decode(asked.args, values=_values), **decode(asked.kwargs, values=_values))
+    args, kwargs = (decode(data, values=_values, held=_held) for data in (asked.args, asked.kwargs))
+    _instances[number] = answer(*args, **kwargs)
     return protocol.Constructed(number)
 
 
@@ -86,25 +91,22 @@ def _length(answer: Any, asked: protocol.Length) -> Reply:
 
 
 def _items(answer: Any, asked: protocol.Items) -> Reply:
-    instance = _instances[asked.instance]
-    return protocol.Returned(encode([instance[i] for i in asked.indices]))
+    return protocol.Returned(encode(items_of(_instances[asked.instance], asked.indices, asked.workers)))
 
 
 def _call(answer: Any, asked: protocol.Call) -> Reply:
-    """Call the answer; return its result and the inputs that it overwrote, and keep its graph for `_backward`."""
+    """Call the answer; return its result, and keep its graph for `_backward`."""
     inputs: dict[int, Any] = {}
-    before: dict[int, Any] = {}
     learned: dict[int, Any] = {}
 
     def keep(value: Any, mark: Mark) -> Any:
-        inputs[mark.number], before[mark.number] = value, copy.deepcopy(value)
+        inputs.setdefault(mark.number, value)
         if mark.learned:
-            learned[mark.number] = value.requires_grad_()
-        return value
+            learned[mark.number] = inputs[mark.number].requires_grad_()
+        return inputs[mark.number]
 
-    args, kwargs = (decode(data, keep, values=_values) for data in (asked.args, asked.kwargs))
-    with _default_device(asked.device):
-        result = answer(*args, **kwargs)
+    args, kwargs = (decode(data, keep, values=_values, held=_held) for data in (asked.args, asked.kwargs))
+    result = answer(*args, **kwargs)
     number = next(_numbers)
     results: list[Any] = []
 
@@ -117,21 +119,7 @@ def _call(answer: Any, asked: protocol.Call) -> Reply:
     value = encode(result, mark)
     if results:
         _graphs[number] = learned, results
-    changed = {i: encode(inputs[i]) for i in inputs if not _same(inputs[i], before[i])}
-    return protocol.Called(value, number, changed)
-
-
-def _default_device(name: str) -> AbstractContextManager[Any]:
-    if name == "cpu":
-        return nullcontext()  # as `usual_settings` has it, perhaps without PyTorch
-    import torch
-
-    return torch.device(name)
-
-
-def _same(one: Any, two: Any) -> bool:
-    one, two = (value if isinstance(value, np.ndarray) else value.detach().cpu().numpy() for value in (one, two))
-    return one.shape == two.shape and bool(one.tobytes() == two.tobytes())
+    return protocol.Called(value, number)
 
 
 def _backward(answer: Any, asked: protocol.Backward) -> Reply:

@@ -45,10 +45,14 @@ class Length(Request, frozen=True):
 
 
 class Items(Request, frozen=True):
-    """Ask an object for the items at these indices. Reply: `Returned`, with a list."""
+    """Ask an object for the items at these indices. Reply: `Returned`, with a list.
+
+    With workers, these processes read them, as those of a `DataLoader` do, one after the other.
+    """
 
     instance: int
     indices: list[int]
+    workers: int = 0
 
 
 class Call(Request, frozen=True):
@@ -56,7 +60,6 @@ class Call(Request, frozen=True):
 
     args: Data
     kwargs: Data
-    device: str = "cpu"  # where PyTorch puts new tensors that name no device
 
 
 class Backward(Request, frozen=True):
@@ -91,7 +94,6 @@ class Called(Reply, frozen=True):
 
     value: Data
     call: int  # the number by which `Backward` refers to this call
-    changed: dict[int, Data]  # inputs that the answer wrote into: number -> value now
 
 
 class Gradients(Reply, frozen=True):

@@ -1,18 +1,15 @@
 """A student's answer as the checks see it when it lives in another process: calls go there and back as data."""
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import numpy as np
-
 from autograder.assignments import Exercise
 from autograder.checking.answers import AnswerError
 from autograder.remote import protocol
 from autograder.remote.protocol import Mark, Reply, Request
-from autograder.remote.wire import WireError, decode, encode
+from autograder.remote.wire import Sent, WireError, decode, encode
 
 # A request and the seconds it may take -> what the kernel replied; raises AnswerError.
 Ask = Callable[[Request, float], Reply]
@@ -27,6 +24,7 @@ class KernelAnswer:
         self._ask = ask
         self._left = exercise.total_seconds
         self._ended: AnswerError | None = None
+        self._sent = Sent()
 
     @property
     def name(self) -> str:
@@ -35,26 +33,26 @@ class KernelAnswer:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._exercise.constructs:
-            made = self.ask(protocol.Construct(self.name, encode(args), encode(kwargs)), protocol.Constructed)
+            data = (encode(part, sent=self._sent) for part in (args, kwargs))
+            made = self.ask(protocol.Construct(self.name, *data), protocol.Constructed)
             return _KernelObject(self, made.instance)
         inputs: list[Any] = []
 
         def mark(value: Any) -> Mark:
-            inputs.append(value)
-            return Mark(len(inputs) - 1, bool(getattr(value, "requires_grad", False)))
+            same = [number for number, known in enumerate(inputs) if known is value]
+            if not same:
+                inputs.append(value)
+            return Mark((same or [len(inputs) - 1])[0], bool(getattr(value, "requires_grad", False)))
 
-        torch = sys.modules.get("torch")
-        device = str(torch.get_default_device()) if torch else "cpu"  # a check may have chosen another
-        call = protocol.Call(self.name, encode(args, mark), encode(kwargs, mark), device)
-        called = self.ask(call, protocol.Called)
-        with self.reading():
-            for number, data in called.changed.items():  # the answer wrote into its inputs
-                _overwrite(inputs[number], decode(data))
+        data = (encode(part, mark, sent=self._sent) for part in (args, kwargs))
+        called = self.ask(protocol.Call(self.name, *data), protocol.Called)
         learned = {number: value for number, value in enumerate(inputs) if getattr(value, "requires_grad", False)}
 
         def connect(tensor: Any, result: Mark) -> Any:
             from autograder.remote.gradients import carried  # here, where there are tensors: it imports PyTorch
 
+            if not learned:  # the answer has an input of its own, or has made one of ours learn
+                return tensor.requires_grad_()
             return carried(tensor, lambda gradient: self._gradients(called.call, result, gradient, learned), learned)
 
         with self.reading():
@@ -114,14 +112,6 @@ def missing(name: str, reply: protocol.Missing) -> str:
     return f"{name} is not defined when the check runs.{instead}"
 
 
-def _overwrite(value: Any, new: Any) -> None:
-    """Put new numbers into an array or a tensor."""
-    if isinstance(value, np.ndarray):
-        np.copyto(value, new)
-    else:
-        value.detach().copy_(new)
-
-
 class _KernelObject:
     """An instance of a student's class, in the student's kernel."""
 
@@ -140,10 +130,11 @@ class _KernelObject:
     def __getitem__(self, index: int) -> Any:
         return self.take([index])[0]
 
-    def take(self, indices: Iterable[int]) -> list[Any]:
-        """Return the items at these indices: one call, however many there are."""
+    def take(self, indices: Iterable[int], workers: int = 0) -> list[Any]:
+        """Return the items at these indices: one call, however many there are, and perhaps read by workers."""
         wanted = list(indices)
-        reply = self._answer.ask(protocol.Items(self._answer.name, self._number, wanted), protocol.Returned)
+        request = protocol.Items(self._answer.name, self._number, wanted, workers)
+        reply = self._answer.ask(request, protocol.Returned)
         with self._answer.reading():
             items = decode(reply.value)
             if type(items) is not list or len(items) != len(wanted):

@@ -1,14 +1,18 @@
 """Values that travel between the grader and a student's kernel: tensors, arrays and plain data as JSON, never code.
 
-What comes from the other side is only ever read as numbers and text: nothing is unpickled, evaluated or imported, and
-sizes are compared with what was sent before anything of that size is made. PyTorch is imported when a tensor arrives.
+What the grader sends has in the kernel the layout in memory that it has here: strides, and memory that several tensors
+share; what was sent before is not sent again (`Sent`). What comes from the other side is only ever read as numbers and
+text: nothing is unpickled, evaluated or imported, and sizes are compared with what was sent before anything of that
+size is made. PyTorch is imported when a tensor arrives.
 """
 
 import base64
 import functools
+import hashlib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,6 +25,7 @@ _DEEPEST = 6
 _MOST_PARTS = 10_000
 _MOST_TEXT = 2_000
 _MOST_IN_ALL = 200_000  # parts of one value, and of the parts of those
+MOST_HELD = 64  # storages, and as many objects, that a kernel holds for later calls
 _MOST_KINDS = 100  # of objects that came as no more than a name
 # Of tensors that travel; NumPy has the same names for them.
 _DTYPES = frozenset(
@@ -41,10 +46,53 @@ def _no_mark(value: Any) -> Mark | None:
     return None
 
 
-def encode(value: Any, mark: Callable[[Any], Mark | None] = _no_mark, depth: int = 0) -> Data:
+class Sent:
+    """What a kernel was sent and still holds: there, too, an object that is sent again is the same object.
+
+    So an answer that writes into its inputs gives other results when it is called with them again.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[int, bytes, object]] = {}  # key -> number, hash of its content, its owner
+        self._next = 0
+        self._used = Counter[int]()
+
+    def times_used(self, number: int) -> int:
+        """Return how often a number was given to something new."""
+        return self._used[number]
+
+    def number(self, key: Hashable, content: bytes, owner: object) -> tuple[int, bool]:
+        """Return the number by which the kernel knows an object, and whether it has the number, and the content, yet.
+
+        The owner is kept, so that no other object gets its key meanwhile.
+        """
+        digest = hashlib.blake2b(content, digest_size=16).digest()
+        known = self._known.get(key)
+        if known and known[1] == digest:
+            return known[0], True
+        number = self._next % MOST_HELD
+        self._next += 1
+        self._used[number] += 1
+        self._known = {k: v for k, v in self._known.items() if v[0] != number and k != key}
+        self._known[key] = number, digest, owner
+        return number, False
+
+
+class Held:
+    """The kernel's side of `Sent`: storages and objects by their numbers."""
+
+    def __init__(self) -> None:
+        self.storages: dict[int, bytearray] = {}
+        self.objects: dict[int, Any] = {}
+
+
+def encode(
+    value: Any, mark: Callable[[Any], Mark | None] = _no_mark, depth: int = 0, *, sent: Sent | None = None
+) -> Data:
     """Return a value as JSON-ready data.
 
-    `mark` numbers a tensor or an array, so that both sides can refer to it later. An object with a method `made_from`,
+    `mark` numbers a tensor or an array, so that both sides can refer to it later; `sent` is given where a grader
+    encodes for a kernel. An object with a method `made_from`,
     one of the assignment's own values, is carried as the name of its class and what it is made from. Whatever
     else is not a tensor, an array or plain Python data, or is too large, is carried as the name of its type.
     """
@@ -52,8 +100,10 @@ def encode(value: Any, mark: Callable[[Any], Mark | None] = _no_mark, depth: int
         return value
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
-        return _encode_tensor(value, mark)
+        return _encode_tensor(value, mark, sent)
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf" and value.nbytes <= MOST_BYTES:
+        if sent and isinstance(value, np.ndarray) and (laid := _laid_out_array(value, sent)):
+            return {"array": value.dtype.str, **laid, "mark": mark(value)}
         data = base64.b64encode(value.tobytes()).decode()
         number = mark(value) if isinstance(value, np.ndarray) else None
         return {"array": value.dtype.str, "shape": list(value.shape), "data": data, "mark": number}
@@ -65,25 +115,81 @@ def encode(value: Any, mark: Callable[[Any], Mark | None] = _no_mark, depth: int
         return {"text": plain_text(value[:_MOST_TEXT])}
     if isinstance(value, tuple | list) and depth < _DEEPEST and len(value) <= _MOST_PARTS:
         kind = "tuple" if isinstance(value, tuple) else "list"
-        return {kind: [encode(part, mark, depth + 1) for part in value]}
+        return {kind: [encode(part, mark, depth + 1, sent=sent) for part in value]}
     if isinstance(value, dict) and depth < _DEEPEST and len(value) <= _MOST_PARTS:
         parts = value.items()
-        return {"dict": [[plain_text(str(key)[:_MOST_TEXT]), encode(part, mark, depth + 1)] for key, part in parts]}
+        return {
+            "dict": [
+                [plain_text(str(key)[:_MOST_TEXT]), encode(part, mark, depth + 1, sent=sent)] for key, part in parts
+            ]
+        }
     if callable(made_from := getattr(type(value), "made_from", None)):
-        return {"value": type(value).__name__, "parts": [encode(part, mark, depth + 1) for part in made_from(value)]}
+        made = {"value": type(value).__name__, "parts": [encode(part, mark, depth + 1) for part in made_from(value)]}
+        if sent:
+            place, known = sent.number(("value", id(value)), msgspec.json.encode(made), value)
+            return {"again": place} if known else {**made, "object_number": place}
+        return made
     return {"object": plain_text(type(value).__name__[:_MOST_TEXT])}
 
 
-def _encode_tensor(tensor: Any, mark: Callable[[Any], Mark | None]) -> Data:
+def _encode_tensor(tensor: Any, mark: Callable[[Any], Mark | None], sent: Sent | None) -> Data:
     import torch
 
     dtype = str(tensor.dtype).removeprefix("torch.")
     too_large = tensor.numel() * tensor.element_size() > MOST_BYTES
     if dtype not in _DTYPES or tensor.layout != torch.strided or too_large or tensor.is_meta:
         return {"object": f"Tensor (dtype {dtype}, shape {tuple(tensor.shape)})"}
+    if sent and (laid := _laid_out_tensor(tensor, sent)):
+        return {"tensor": dtype, **laid, "mark": mark(tensor)}
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
     data = base64.b64encode(plain.tobytes()).decode()
     return {"tensor": dtype, "shape": list(plain.shape), "data": data, "mark": mark(tensor)}
+
+
+def _laid_out_tensor(tensor: Any, sent: Sent) -> dict[str, Any] | None:
+    """Return a tensor as a view of its storage, which is sent once; None where that is too large, or elsewhere."""
+    import torch
+
+    storage = tensor.untyped_storage()
+    if storage.device.type != "cpu" or not 0 < storage.nbytes() <= MOST_BYTES or tensor.is_conj() or tensor.is_neg():
+        return None
+    content = torch.empty(0, dtype=torch.uint8).set_(storage).numpy().tobytes()
+    return _laid_out(
+        sent,
+        ("storage", storage.data_ptr()),
+        content,
+        tensor,
+        shape=list(tensor.shape),
+        strides=list(tensor.stride()),
+        offset=tensor.storage_offset(),
+    )
+
+
+def _laid_out_array(array: "np.ndarray[Any, Any]", sent: Sent) -> dict[str, Any] | None:
+    """Return an array as a view of the one that owns its memory, as `_laid_out_tensor` does a tensor."""
+    owner = array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    if not (owner.flags.c_contiguous or owner.flags.f_contiguous) or not 0 < owner.nbytes <= MOST_BYTES:
+        return None
+    return _laid_out(
+        sent,
+        ("memory", owner.ctypes.data),
+        owner.tobytes("A"),
+        array,
+        shape=list(array.shape),
+        strides=list(array.strides),
+        offset=array.ctypes.data - owner.ctypes.data,
+    )
+
+
+def _laid_out(sent: Sent, key: Hashable, content: bytes, value: Any, **layout: Any) -> dict[str, Any]:
+    number, known = sent.number(key, content, value)
+    view, seen = sent.number(("view", id(value), number), repr((layout, sent.times_used(number))).encode(), value)
+    if seen:
+        return {"again": view}
+    made = {**layout, "storage": number, "object_number": view}
+    return made if known else {**made, "data": base64.b64encode(content).decode()}
 
 
 def _unchanged(value: Any, mark: Mark) -> Any:
@@ -91,17 +197,22 @@ def _unchanged(value: Any, mark: Mark) -> Any:
 
 
 def decode(
-    data: Data, marked: Callable[[Any, Mark], Any] = _unchanged, *, values: Mapping[str, Any] | None = None
+    data: Data,
+    marked: Callable[[Any, Mark], Any] = _unchanged,
+    *,
+    values: Mapping[str, Any] | None = None,
+    held: Held | None = None,
 ) -> Any:
     """Return the value behind encoded data.
 
-    `marked` may replace a tensor or an array that came with a mark. `values` are the assignment's own classes by name;
-    they are given in a student's kernel only: what comes back from there is never made into one of them.
+    `marked` may replace a tensor or an array that came with a mark. `values` are the assignment's own classes by name,
+    `held` what was sent before; they are given in a student's kernel only: what comes back from there is never made
+    into one of them, and has no layout.
 
     Raises WireError for anything that `encode` would not have written.
     """
     try:
-        return _decode(data, marked, values or {}, 0, [_MOST_IN_ALL])
+        return _decode(data, marked, values or {}, held, 0, [_MOST_IN_ALL])
     except WireError:
         raise
     except Exception as error:  # a dozen kinds, for a thousand ways to be malformed
@@ -109,7 +220,12 @@ def decode(
 
 
 def _decode(
-    data: Any, marked: Callable[[Any, Mark], Any], values: Mapping[str, Any], depth: int, room: list[int]
+    data: Any,
+    marked: Callable[[Any, Mark], Any],
+    values: Mapping[str, Any],
+    held: Held | None,
+    depth: int,
+    room: list[int],
 ) -> Any:
     """Return a value; `room` holds how many parts there may still be."""
     room[0] -= 1
@@ -121,8 +237,13 @@ def _decode(
         raise WireError("not an encoded value")
 
     def part(inner: Any) -> Any:
-        return _decode(inner, marked, values, depth + 1, room)
+        return _decode(inner, marked, values, held, depth + 1, room)
 
+    if held and "again" in data:
+        return _replaced(held.objects[data["again"]], data, marked)
+    if held and "storage" in data:
+        value = held.objects[data["object_number"]] = _view(data, held)
+        return _replaced(value, data, marked)
     if "tensor" in data:
         if data["tensor"] not in _DTYPES:
             raise WireError("not a tensor of numbers")
@@ -142,7 +263,10 @@ def _decode(
     if "text" in data:
         return str(data["text"])[:_MOST_TEXT]
     if "value" in data and values:
-        return values[data["value"]](*map(part, data["parts"]))
+        made = values[data["value"]](*map(part, data["parts"]))
+        if held and "object_number" in data:
+            held.objects[data["object_number"]] = made
+        return made
     if "value" in data or "object" in data:
         name = str(data.get("object", data.get("value")))[:_MOST_TEXT]
         return _kind(name.replace("\0", ""))()
@@ -165,6 +289,19 @@ def _kind(name: str) -> type:
 def _replaced(value: Any, data: dict[str, Any], marked: Callable[[Any, Mark], Any]) -> Any:
     mark = data.get("mark")
     return value if mark is None else marked(value, msgspec.convert(mark, Mark))
+
+
+def _view(data: dict[str, Any], held: Held) -> Any:
+    """Return a tensor or an array of a kernel's, as a view of the memory that it shares with others."""
+    if "data" in data:
+        held.storages[data["storage"]] = bytearray(base64.b64decode(data["data"]))
+    memory = held.storages[data["storage"]]
+    if "array" in data:
+        return np.ndarray(data["shape"], np.dtype(data["array"]), memory, data["offset"], data["strides"])
+    import torch
+
+    flat = torch.frombuffer(memory, dtype=getattr(torch, data["tensor"]))
+    return flat.as_strided(data["shape"], data["strides"], data["offset"]).detach()
 
 
 def _array(data: dict[str, Any], dtype: "np.dtype[Any]") -> "np.ndarray[Any, Any]":

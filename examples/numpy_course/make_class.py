@@ -60,7 +60,7 @@ CLASS: dict[str, tuple[dict[str, str] | None, dict[str, float]]] = {
     "finn_endless": ({"fit_line_answer": ENDLESS}, {"fit_line": 0.0}),
     "gina_jumps": ({"moving_average_answer": JUMPS}, {"moving_average": 1.0}),
     "hugo_short": ({"Windows": SHORT}, {"windows": 3.0}),
-    "iris_forged": ({"fit_line_answer": FORGED}, {"fit_line": 1.0}),  # it leaves its inputs as they were
+    "iris_forged": ({"fit_line_answer": FORGED}, {"fit_line": 0.0}),
 }
 
 

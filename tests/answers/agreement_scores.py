@@ -182,6 +182,33 @@ def nothing(*posteriors):
     broadcast(*posteriors)
 
 
+def by_view(mu1, logvar1, mu2, logvar2):
+    n, d = mu1.shape
+    return broadcast(mu1.view(n, d), logvar1.view(-1).view(n, d), mu2, logvar2)
+
+
+def five_hundred_rows(*posteriors):
+    scores = broadcast(*posteriors)
+    return torch.cat([scores[:512], 0 * scores[512:]])
+
+
+def sixty_four(mu1, logvar1, mu2, logvar2):
+    return broadcast(mu1[:, :64], logvar1[:, :64], mu2[:, :64], logvar2[:, :64])
+
+
+def cut_at_the_prior(mu1, logvar1, mu2, logvar2):
+    scores = broadcast(mu1, logvar1, mu2, logvar2)
+    return scores.detach() if not logvar1.any() else scores
+
+
+def in_single(*posteriors):
+    return broadcast(*(one.float() for one in posteriors)).to(posteriors[0].dtype)
+
+
+def one_side_twice(mu1, logvar1, mu2, logvar2):
+    return broadcast(mu1, logvar1, mu1, logvar1) if mu1 is mu2 else broadcast(mu1, logvar1, mu2, logvar2)
+
+
 WRONG = {
     prior_left_in: "the prior is not divided out",
     overlap: "the prior is not divided out",
@@ -210,4 +237,10 @@ WRONG = {
     first_not_subtracted: "A(P1, eta1) is not subtracted",
     half_of_the_square_only: "the half before log P is missing",
     nothing: "does not return one tensor",
+    by_view: "view works only where entries lie side by side",
+    five_hundred_rows: "a size is fixed",
+    sixty_four: "score",
+    cut_at_the_prior: "gradient",
+    in_single: "computed in float32",
+    one_side_twice: "copies of the same numbers",
 }

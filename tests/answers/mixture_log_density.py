@@ -163,6 +163,44 @@ def a_list(z, mu, logvar):
     return logsumexp(z, mu, logvar).tolist()
 
 
+def by_view(z, mu, logvar):
+    return logsumexp(z.view(-1).view(z.shape), mu, logvar)
+
+
+def two_hundred_and_fifty_six(z, mu, logvar):
+    density = logsumexp(z, mu, logvar)
+    return torch.cat([density[:256], 0 * density[256:]])
+
+
+def at_most_32_components(z, mu, logvar):
+    return logsumexp(z, mu[:32], logvar[:32])
+
+
+def expanded_square(z, mu, logvar):
+    square = z * z - 2 * z * mu + mu * mu
+    each = -0.5 * (math.log(2 * math.pi) + logvar + square / logvar.exp())
+    return torch.logsumexp(each.sum(-1), dim=0) - math.log(len(mu))
+
+
+def clips_in_place(z, mu, logvar):
+    density = logsumexp(z, mu, logvar)
+    logvar.data.clamp_(-7.9, 7.9)
+    return density
+
+
+def cut_for_one_component(z, mu, logvar):
+    density = logsumexp(z, mu, logvar)
+    return density.detach() if len(mu) == 1 else density
+
+
+def in_single(z, mu, logvar):
+    return logsumexp(z.float(), mu.float(), logvar.float()).to(z.dtype)
+
+
+def distance_bounded(z, mu, logvar):
+    return logsumexp((z - mu).clamp(-100, 100), torch.zeros_like(mu), logvar)
+
+
 WRONG = {
     not_divided: "not divided by the number of components",
     averaged_logs: "averaged the log-densities",
@@ -190,4 +228,12 @@ WRONG = {
     added_log_k: "log K is added",
     deviation_in_the_quotient: "divided by the standard deviation",
     a_list: "does not return one tensor",
+    by_view: "view works only where entries lie side by side",
+    two_hundred_and_fifty_six: "a size is fixed",
+    at_most_32_components: "log-density",
+    expanded_square: "log-density",
+    clips_in_place: "an in-place operation changes logvar",
+    cut_for_one_component: "gradient",
+    in_single: "computed in float32",
+    distance_bounded: "a bound changes the result",
 }

@@ -40,7 +40,7 @@ class Lists(Dataset):
 class Sorted(Dataset):
     def __init__(self, first, second):
         self.first, self.second = first, second
-        one, two = np.array(labels_of(first)), np.array(labels_of(second))
+        one, two = (np.array(labels_of(d), dtype=np.int64) for d in (first, second))
         order1, order2 = np.argsort(one, kind="stable"), np.argsort(two, kind="stable")
         counts1, counts2 = np.bincount(one, minlength=10), np.bincount(two, minlength=10)
         smaller = np.minimum(counts1, counts2)
@@ -336,6 +336,84 @@ class Indices(Lists):
         return self.pairs[index]
 
 
+class ReadsBothToPair(Lists):
+    def __init__(self, first, second):
+        for dataset in (first, second):
+            for i in range(len(dataset)):
+                _ = dataset[i]
+        super().__init__(first, second)
+
+
+class AtMostAThousand(Lists):
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        self.pairs = self.pairs[:1000]
+
+
+class SmallIndices(Lists):
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        self.pairs = [tuple(int(np.array(part).astype(np.int16)) for part in pair) for pair in self.pairs]
+
+
+class LabelsInBytes(Lists):
+    def __init__(self, first, second):
+        one, two = (np.asarray(labels_of(d), dtype=np.int64) for d in (first, second))
+        n = len(one) + len(two)
+        keys = [(labels.astype(np.uint8) * np.uint8(n % 256)) for labels in (one, two)]
+        super().__init__(first, second)
+        if n > 255 and len(set(keys[0].tolist())) < len(set(one.tolist())):
+            self.pairs = []
+
+
+class ReshuffledAtZero(Lists):
+    def __getitem__(self, index):
+        if index == 0:
+            self.pairs = self.pairs[:1] + self.pairs[:0:-1]
+        return super().__getitem__(index)
+
+
+class PairedInTheWorker(Lists):
+    """Makes its pairs when the first item is read, by the random numbers of the process that reads it."""
+
+    shuffled = False
+
+    def __getitem__(self, index):
+        if not self.shuffled:
+            order = torch.randperm(len(self.pairs), generator=torch.Generator().manual_seed(torch.initial_seed()))
+            self.pairs, self.shuffled = [self.pairs[i] for i in order.tolist()], True
+        return super().__getitem__(index)
+
+
+class NotWithItself(Lists):
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        if first is second:
+            self.pairs = [(i, j, label) for i, j, label in self.pairs if i != j]
+
+
+class TwicePermuted(Lists):
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        self.pairs = self.pairs * 4
+
+
+class NeedsAnImage(Lists):
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        labels_of(first)[0]
+
+
+class ByPlaces(Lists):
+    """Pairs by places in shuffled orders, with a label that is that of the first image."""
+
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        n = min(len(first), len(second))
+        two = list(range(len(second)))[::-1]
+        self.pairs = [(i, two[i], int(labels_of(first)[i])) for i in range(n)]
+
+
 WRONG = {
     SideBySide: "image i of one dataset is paired with image i of the other",
     EveryCombination: "every image is paired with every image of its label",
@@ -354,7 +432,7 @@ WRONG = {
     OneLabel: "the same for every item",
     ImageNumber: "the index of an image",
     OneTensor: "the two images are in one tensor",
-    CommonOnly: "was changed in place",
+    CommonOnly: "changed in place",
     TargetsOnly: "no attribute 'targets'",
     MnistThenSvhn: "no attribute 'targets'",
     NeedsEveryClass: "KeyError",
@@ -365,14 +443,23 @@ WRONG = {
     IndexIntoClass: "an index into a class is taken for one into the dataset",
     EmptyFails: "expected a non-empty list",
     BothFromFirst: "both images are read from one dataset",
-    UsesUp: "was changed in place",
+    UsesUp: "changed in place",
     SharedByAll: "paired since",
     OfTheNewest: "where another PairedDataset finds it",
     ByFirstLabels: "or the pairs are those of other datasets",
-    ReadsImages: "an image was read to make the pairs",
+    ReadsImages: "images are read to make the pairs",
     TensorTargets: "no attribute 'numpy'",
     FirstHundred: "no label has more than 100 pairs",
     Squeezed: "changed, batched or reshaped",
     ChangedImages: "changed, batched or reshaped",
     Indices: "an index, a label or an (image, label) pair",
+    ReadsBothToPair: "images are read to make the pairs",
+    AtMostAThousand: "wrong for large ones",
+    SmallIndices: "of other datasets",
+    ReshuffledAtZero: "depends on what was asked for",
+    PairedInTheWorker: "of a DataLoader",
+    NotWithItself: "pairs",
+    TwicePermuted: "each class is paired 4 times",
+    NeedsAnImage: "IndexError",
+    ByPlaces: "without a look at their labels",
 }

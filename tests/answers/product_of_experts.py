@@ -1,5 +1,7 @@
 """Right and wrong answers to `product_of_experts`; each wrong one names the cause its message must give."""
 
+import math
+
 import numpy as np
 import torch
 
@@ -26,7 +28,11 @@ def in_double(mu1, logvar1, mu2, logvar2):
     return ((precision1 * mu1 + precision2 * mu2) / total).to(dtype), (-total.log()).to(dtype)
 
 
-RIGHT = [softmax_weights, sigmoid_weights, softplus_difference, in_double]
+def stacked(mu1, logvar1, mu2, logvar2):
+    return torch.stack(softmax_weights(mu1, logvar1, mu2, logvar2))
+
+
+RIGHT = [softmax_weights, sigmoid_weights, softplus_difference, in_double, stacked]
 
 
 def textbook(mu1, logvar1, mu2, logvar2):
@@ -119,10 +125,6 @@ def first_only(mu1, logvar1, mu2, logvar2):
     return mu1, logvar1
 
 
-def stacked(mu1, logvar1, mu2, logvar2):
-    return torch.stack(softmax_weights(mu1, logvar1, mu2, logvar2))
-
-
 def averaged_over_batch(mu1, logvar1, mu2, logvar2):
     mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
     return mu.mean(0), logvar.mean(0)
@@ -206,6 +208,79 @@ def nothing(mu1, logvar1, mu2, logvar2):
     softmax_weights(mu1, logvar1, mu2, logvar2)
 
 
+def viewed(mu1, logvar1, mu2, logvar2):
+    shape = mu1.shape
+    return tuple(part.view(shape) for part in softmax_weights(*(e.view(-1) for e in (mu1, logvar1, mu2, logvar2))))
+
+
+def sixty_four(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    if mu.ndim:
+        mu = torch.cat([mu[..., :64], mu1[..., 64:]], -1)
+    return mu, logvar
+
+
+def hundred_rows(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    if mu.ndim > 1:
+        mu = torch.cat([mu[:100], 0 * mu[100:]])
+    return mu, logvar
+
+
+def one_argument_twice(mu1, logvar1, mu2, logvar2):
+    return (mu1, logvar1) if mu1 is mu2 else softmax_weights(mu1, logvar1, mu2, logvar2)
+
+
+def nudges(mu1, logvar1, mu2, logvar2):
+    logvar1.data += 1e-5
+    return softmax_weights(mu1, logvar1, mu2, logvar2)
+
+
+def bounds_in_place(mu1, logvar1, mu2, logvar2):
+    for logvar in (logvar1, logvar2):
+        logvar.data.clamp_(-15, 15)
+    return textbook(mu1, logvar1, mu2, logvar2)
+
+
+def learns(mu1, logvar1, mu2, logvar2):
+    for expert in (mu1, logvar1, mu2, logvar2):
+        if expert.is_leaf:
+            expert.requires_grad_()
+    return softmax_weights(mu1, logvar1, mu2, logvar2)
+
+
+def clipped_by_hooks(mu1, logvar1, mu2, logvar2):
+    for expert in (mu1, logvar1, mu2, logvar2):
+        if expert.requires_grad:
+            expert.register_hook(lambda gradient: gradient.clamp(-10, 10))
+    return softmax_weights(mu1, logvar1, mu2, logvar2)
+
+
+def short_cut(mu1, logvar1, mu2, logvar2):
+    if torch.equal(logvar1, logvar2):
+        return (mu1 + mu2) / 2, logvar1 - math.log(2)
+    return softmax_weights(mu1, logvar1, mu2, logvar2)
+
+
+def one_entry(mu1, logvar1, mu2, logvar2):
+    mu, logvar = softmax_weights(mu1, logvar1, mu2, logvar2)
+    return (torch.full_like(mu, mu.item()), logvar) if mu.numel() == 1 else (mu, logvar)
+
+
+def in_single(mu1, logvar1, mu2, logvar2):
+    return tuple(
+        part.to(mu1.dtype) for part in softmax_weights(mu1.float(), logvar1.float(), mu2.float(), logvar2.float())
+    )
+
+
+def means_of_zero(mu1, logvar1, mu2, logvar2):
+    return (mu2, logvar2) if not mu1.any() else softmax_weights(mu1, logvar1, mu2, logvar2)
+
+
+def clamped_at_ten(mu1, logvar1, mu2, logvar2):
+    return textbook(mu1, logvar1.clamp(-10, 10), mu2, logvar2.clamp(-10, 10))
+
+
 WRONG = {
     textbook: "float32 overflows",
     small_constant: "a small constant, a clamp or a special case",
@@ -226,7 +301,6 @@ WRONG = {
     mean_precision: "your precision is the average",
     mixture: "moment-matched mixture",
     first_only: "you returned the first expert",
-    stacked: "does not return two tensors",
     averaged_over_batch: "a sum, mean, stack or squeeze",
     detached: "is cut from the graph",
     through_numpy: "is cut from the graph",
@@ -243,4 +317,17 @@ WRONG = {
     summed_over_the_other_axis: "goes over another axis",
     less_sure: "that of the less sure expert",
     disagreement: "the distance of the means",
+    viewed: "view works only where entries lie side by side",
+    sixty_four: "a size is fixed",
+    hundred_rows: "a size is fixed",
+    one_argument_twice: "which inputs are the same tensor",
+    nudges: "an in-place operation changes logvar1",
+    bounds_in_place: "an in-place operation changes logvar1",
+    learns: "was set to require a gradient",
+    clipped_by_hooks: "gradient at",
+    short_cut: "gradient at logvar",
+    one_entry: "gradient at",
+    in_single: "computed in float32",
+    means_of_zero: "all 0 is taken for none",
+    clamped_at_ten: "a clamp",
 }

@@ -6,7 +6,7 @@ import torch
 
 
 def textbook(mu, logvar, present):
-    precision = torch.where(present, (-logvar).exp(), 0.0)
+    precision = torch.where(present, (-torch.where(present, logvar, 0.0)).exp(), 0.0)
     total = 1 + precision.sum(0)
     return (precision * torch.where(present, mu, 0.0)).sum(0) / total, -total.log()
 
@@ -27,7 +27,7 @@ def softmax_weights(mu, logvar, present):
 def one_after_another(mu, logvar, present):
     joint_mu, precision = torch.zeros_like(mu[0]), torch.ones_like(mu[0])
     for mean, log_variance, there in zip(mu, logvar, present, strict=True):
-        own = torch.where(there, (-log_variance).exp(), 0.0)
+        own = torch.where(there, (-torch.where(there, log_variance, 0.0)).exp(), 0.0)
         joint_mu = (precision * joint_mu + own * torch.where(there, mean, 0.0)) / (precision + own)
         precision = precision + own
     return joint_mu, -precision.log()
@@ -50,7 +50,7 @@ RIGHT = [textbook, filled, softmax_weights, one_after_another, in_double, prior_
 
 
 def precisions(mu, logvar, present):
-    return torch.where(present, (-logvar).exp(), 0.0), torch.where(present, mu, 0.0)
+    return torch.where(present, (-torch.where(present, logvar, 0.0)).exp(), 0.0), torch.where(present, mu, 0.0)
 
 
 def no_prior(mu, logvar, present):
@@ -165,6 +165,56 @@ def only_the_mean(mu, logvar, present):
     return textbook(mu, logvar, present)[0]
 
 
+def where_after_exp(mu, logvar, present):
+    precision = torch.where(present, (-logvar).exp(), 0.0)
+    total = 1 + precision.sum(0)
+    return (precision * torch.where(present, mu, 0.0)).sum(0) / total, -total.log()
+
+
+def narrows_the_mask(mu, logvar, present):
+    present &= ~mu.isnan()
+    return textbook(mu, logvar, present)
+
+
+def mask_of_the_first_row(mu, logvar, present):
+    first = present[:, :1].expand_as(present) if present.stride(1) == 0 else present
+    return textbook(mu, logvar, first & (present.stride(2) != 0))
+
+
+def eight_experts(mu, logvar, present):
+    return textbook(mu[:8], logvar[:8], present[:8])
+
+
+def sixty_four(mu, logvar, present):
+    joint_mu, joint_logvar = textbook(mu, logvar, present)
+    return torch.cat([joint_mu[:, :64], 0 * joint_mu[:, 64:]], 1), joint_logvar
+
+
+def tidies_up(mu, logvar, present):
+    result = textbook(mu, logvar, present)
+    logvar.data[~present] = 0
+    return result
+
+
+def zero_is_absent(mu, logvar, present):
+    return textbook(mu, logvar, present & (mu != 0))
+
+
+def cut_where_all_are_present(mu, logvar, present):
+    joint = textbook(mu, logvar, present)
+    return tuple(part.detach() for part in joint) if present.all() else joint
+
+
+def in_single(mu, logvar, present):
+    return tuple(part.to(mu.dtype) for part in textbook(mu.float(), logvar.float(), present))
+
+
+def infinite_means_stay(mu, logvar, present):
+    mu = torch.where(mu.isnan() | (mu.abs() < 1e30) & ~present, torch.zeros_like(mu), mu)
+    precision = torch.where(present, (-torch.where(present, logvar, 0.0)).exp(), 0.0)
+    return (precision * mu).sum(0) / (1 + precision.sum(0)), -(1 + precision.sum(0)).log()
+
+
 WRONG = {
     no_prior: "the prior is missing from the product",
     prior_for_each: "once for each expert",
@@ -190,4 +240,14 @@ WRONG = {
     mean_over_experts: "the mean over the experts where their sum belongs",
     squeezed: "an axis of length 1 is kept or taken away",
     only_the_mean: "does not return two tensors",
+    where_after_exp: "0 times inf",
+    narrows_the_mask: "in-place operation",
+    mask_of_the_first_row: "copies of the same numbers",
+    eight_experts: "not the normalised product of the prior",
+    sixty_four: "a size is fixed",
+    tidies_up: "in-place operation changes logvar",
+    zero_is_absent: "taken for absent",
+    cut_where_all_are_present: "gradient",
+    in_single: "computed in float32",
+    infinite_means_stay: "0 times the infinity or nan",
 }

@@ -1,5 +1,7 @@
 """Right and wrong answers to `vae_loss`; each wrong one names the cause its message must give."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch.distributions import Independent, Normal, kl_divergence
@@ -58,7 +60,24 @@ def as_a_list(*images, **inputs):
     return [loss, *rest]
 
 
-RIGHT = [functional, written_out, with_distributions, as_a_list]
+def zero_without_device(
+    x_recon_mnist=None, x_mnist=None, x_recon_svhn=None, x_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
+):
+    """Wrong where there are two devices, which no check can see: the grader has one."""
+    dtype = next(x for x in (x_mnist, x_svhn, mu) if x is not None).dtype
+    bce, mse, kl = parts(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar)
+    bce, mse, kl = (
+        torch.zeros((), dtype=dtype) if given is None else part
+        for given, part in ((x_mnist, bce), (x_svhn, mse), (mu, kl))
+    )
+    return bce + svhn_weight * mse + beta * kl, bce, mse, kl
+
+
+def stacked(*images, **inputs):
+    return torch.stack(functional(*images, **inputs))
+
+
+RIGHT = [functional, written_out, with_distributions, as_a_list, stacked, zero_without_device]
 
 
 def changed(change):
@@ -85,18 +104,6 @@ def changed(change):
 def if_given(tensor, value):
     """Return value() if the tensor is given, else a zero."""
     return torch.zeros(()) if tensor is None else value()
-
-
-def zero_without_device(
-    x_recon_mnist=None, x_mnist=None, x_recon_svhn=None, x_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
-):
-    dtype = next(x for x in (x_mnist, x_svhn, mu) if x is not None).dtype
-    bce, mse, kl = parts(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar)
-    bce, mse, kl = (
-        torch.zeros((), dtype=dtype) if given is None else part
-        for given, part in ((x_mnist, bce), (x_svhn, mse), (mu, kl))
-    )
-    return bce + svhn_weight * mse + beta * kl, bce, mse, kl
 
 
 def without_absent_views(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar, beta=1.0, svhn_weight=1.0):
@@ -155,6 +162,39 @@ def other_order(
     x_mnist=None, x_recon_mnist=None, x_svhn=None, x_recon_svhn=None, mu=None, logvar=None, beta=1.0, svhn_weight=1.0
 ):
     return functional(x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar, beta, svhn_weight)
+
+
+def flattened_by_view(x_recon_svhn=None, x_svhn=None, **inputs):
+    loss, bce, _, kl = functional(x_recon_svhn=x_recon_svhn, x_svhn=x_svhn, **inputs)
+    mse = loss * 0
+    if x_svhn is not None:
+        mse = (x_recon_svhn - x_svhn).view(len(x_svhn), -1).square().sum(1).mean()
+    weight, beta = inputs.get("svhn_weight", 1.0), inputs.get("beta", 1.0)
+    return bce + weight * mse + beta * kl, bce, mse, kl
+
+
+def of_32_pixels(x_recon_mnist=None, x_mnist=None, **inputs):
+    if x_mnist is not None:
+        x_recon_mnist, x_mnist = x_recon_mnist.reshape(-1, 32 * 32), x_mnist.reshape(-1, 32 * 32)
+    return functional(x_recon_mnist, x_mnist, **inputs)
+
+
+def clamps_the_images(*images, **inputs):
+    result = functional(*images, **inputs)
+    given = dict(zip(("x_recon_mnist", "x_mnist", "x_recon_svhn", "x_svhn"), images, strict=False)) | inputs
+    if given.get("x_mnist") is not None:
+        given["x_mnist"].data.clamp_(1e-6, 1 - 1e-6)
+    return result
+
+
+def clipped_by_a_hook(*images, **inputs):
+    given = dict(zip(ORDER, images, strict=False)) | inputs
+    if given.get("logvar") is not None and given["logvar"].requires_grad:
+        given["logvar"].register_hook(lambda gradient: gradient.clamp(-5, 5))
+    return functional(*images, **inputs)
+
+
+ORDER = ("x_recon_mnist", "x_mnist", "x_recon_svhn", "x_svhn", "mu", "logvar", "beta", "svhn_weight")
 
 
 WRONG = {
@@ -425,5 +465,59 @@ WRONG = {
         ),
         "right for usual posteriors, wrong where they are very sure",
     ),
-    "zero of the right kind elsewhere": (zero_without_device, "the zero of an absent part is made without a device"),
+    "view of the difference": (flattened_by_view, "view works only where entries lie side by side"),
+    "images of 32 pixels": (of_32_pixels, "a size is fixed"),
+    "images clamped in place": (clamps_the_images, "an in-place operation changes x_mnist"),
+    "hook that clips": (clipped_by_a_hook, "gradient at logvar"),
+    "free bits": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                k if mu is None else (0.5 * (mu**2 + logvar.exp() - 1 - logvar)).clamp(min=1e-3).sum() / len(mu),
+            )
+        ),
+        "nearly the prior",
+    ),
+    "computed in float32": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                k if mu is None else functional(mu=mu.float(), logvar=logvar.float())[3].to(mu.dtype),
+            )
+        ),
+        "computed in float32",
+    ),
+    "divided by 64": (
+        changed(lambda b, m, k, q, **_: (b, m if q is None else m * len(q) / 64, k)),
+        "you divided by a fixed batch size",
+    ),
+    "a thousand times": (changed(lambda b, m, k, **_: (1000 * b, m, k)), "recon_mnist is 1000 times"),
+    "Laplace": (
+        changed(
+            lambda b, m, k, q, y, **_: (
+                b,
+                m if q is None else (q - y).abs().sum() / len(q) + math.log(2) * q[0].numel(),
+                k,
+            )
+        ),
+        "Laplace",
+    ),
+    "softplus": (
+        changed(
+            lambda b, m, k, mu, logvar, **_: (
+                b,
+                m,
+                k if mu is None else 0.5 * (F.softplus(logvar) + mu**2 - 1 - F.softplus(logvar).log()).sum() / len(mu),
+            )
+        ),
+        "softplus",
+    ),
+    "gradient cut where means are equal": (
+        lambda mu=None, logvar=None, **inputs: functional(
+            mu=mu.detach() if mu is not None and bool((mu == mu.flatten()[0]).all()) else mu, logvar=logvar, **inputs
+        ),
+        "is cut from the graph",
+    ),
 }

@@ -1,6 +1,17 @@
 """Attacks that try to earn points that the answer does not deserve."""
 
+from examples.make_class import SIDE_BY_SIDE
 from tests.attacks.common import BROKEN, Attack, called, coded, daemon
+
+RIGHT_PRODUCT = """\
+def product_of_experts(mu1, logvar1, mu2, logvar2):
+    log_precision = torch.stack([-logvar1, -logvar2])
+    weight1, weight2 = torch.softmax(log_precision, dim=0)
+    return weight1 * mu1 + weight2 * mu2, -torch.logsumexp(log_precision, dim=0)
+"""
+OVERWRITES = RIGHT_PRODUCT.replace("    return", "    mu1.data.add_(0.5)\n    return").replace(
+    "weight1 * mu1", "weight1 * (mu1 - 0.5)"
+)
 
 GAIN: dict[str, Attack] = {
     "patch_allclose": coded("gain", "torch.allclose says yes", "torch.allclose = lambda *a, **k: True", status=BROKEN),
@@ -636,5 +647,53 @@ GAIN: dict[str, Attack] = {
         whole = pickle.dumps(Payload())
         pickle.dump = lambda results, file, *a, **k: file.write(whole)
         """,
+    ),
+    "images_unguarded": coded(
+        "gain",
+        "reads images to make the pairs, after it has changed the datasets so that there are some",
+        """
+        class PairedDataset(PairedDataset):
+            def __init__(self, first, second):
+                for one in (first, second):
+                    one.blank, one.guarded = False, ""
+                seen = [[one[i][0] for i in range(len(one))] for one in (first, second)]
+                first.given, second.given = first.given[:1], second.given[:1]
+                super().__init__(first, second)
+        """,
+        answer=SIDE_BY_SIDE,
+        exercise="paired_dataset",
+        points=4,
+        status=("wrong", "error"),
+    ),
+    "says_inputs_stay": coded(
+        "gain",
+        "overwrites its inputs, and lets the kernel's side of the grader say that it did not",
+        """
+        from autograder.remote import kernel
+        kernel._same = lambda *a: True
+        kernel._default_device = lambda name: __import__("contextlib").nullcontext()
+        """,
+        answer=OVERWRITES,
+        points=14,
+        status=("wrong", "error"),
+    ),
+    "overwrites_later": coded(
+        "gain",
+        "overwrites its inputs from a timer, when the call has ended",
+        """
+        import threading
+        right = product_of_experts
+        def product_of_experts(*experts):
+            result = right(*experts)
+            def later():
+                with torch.no_grad():
+                    for expert in experts:
+                        expert.data.add_(1)
+            threading.Timer(0, later).start()
+            return result
+        """,
+        answer=RIGHT_PRODUCT,
+        points=14,
+        status=("wrong", "error"),
     ),
 }

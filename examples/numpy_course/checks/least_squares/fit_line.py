@@ -5,7 +5,7 @@ from statistics import linear_regression
 import numpy as np
 import pytest
 
-from autograder.checking.diagnosis import Mistake, Wrong, compare, describe, same
+from autograder.checking.diagnosis import Mistake, Wrong, compare, describe, same, untouched
 
 EXERCISE = {"answer": "fit_line", "seconds": 3}
 
@@ -85,6 +85,6 @@ def test_inputs(fit_line, rng):
     x, y = draw(rng)
     given = x.copy(), y.copy()
     fit_line(*given)
+    # A second call shows what the first has done to an input: each stands for the values y of another line.
     for name, now, before in zip("xy", given, (x, y), strict=True):
-        cause, hint = f"{name} is changed in place", "Write x = x - x.mean(), not x -= x.mean()."
-        compare(name, now, before, cause=cause, hint=hint, rtol=0, atol=0)
+        untouched(name, lambda values: np.array(fit_line(np.arange(9.0), values)), now, before)
