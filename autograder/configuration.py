@@ -120,9 +120,9 @@ def configure(c: Any) -> None:
     """
     c.CourseDirectory.source_directory = "solutions"
     c.CourseDirectory.release_directory = "assignments"
-    # Only notebooks go to students; what running leaves behind does not.
+    # What running leaves behind does not go to students.
     c.CourseDirectory.ignore = [
-        *("*.pyc", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", "conftest.py", "results"),
+        *("*.pyc", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", "conftest.py"),
         "*.not-graded",  # what was put aside: links, devices, huge files (autograder.notebooks.repair)
     ]
     # A release is refused if it has graded cells that nobody has checks for.

@@ -7,6 +7,7 @@ import os
 import nbformat
 import pytest
 
+from autograder.notebooks.release import Release
 from autograder.notebooks.repair import LEFT_OUT, MOST_BYTES, STATE, graded_form, put_aside, read
 from tests.conftest import RELEASE
 
@@ -46,7 +47,7 @@ def form(tmp_path, release):
             path.write_bytes(content)
         elif content is not None:
             path.write_text(content if isinstance(content, str) else json.dumps(content))
-        notebook = graded_form(path, release)
+        notebook = graded_form(path, Release(release, {}))
         nbformat.validate(notebook)
         names = [c.metadata.nbgrader.grade_id for c in notebook.cells if "nbgrader" in c.metadata]
         assert sorted(names) == sorted(c.metadata.nbgrader.grade_id for c in release.cells if "nbgrader" in c.metadata)
@@ -145,7 +146,7 @@ def moved_up(book):
         (retyped, "'product_of_experts' had been turned into markdown"),
         (retyped_answer, "'product_of_experts_answer' had been turned into raw"),
         (stripped, "'product_of_experts' had lost its name"),
-        (stripped_with_new_ids, "'product_of_experts' had been deleted"),
+        (stripped_with_new_ids, "'product_of_experts' had lost its name"),
         (more_points, "marks of the graded cell 'product_of_experts' had been changed"),
         (unlocked, "marks of the graded cell 'product_of_experts' had been changed"),
         (edited, "'product_of_experts' had been changed; it was put back"),
@@ -276,7 +277,7 @@ def test_files_that_are_too_large_together_are_put_aside_and_said_so(tmp_path, b
         file.truncate(3 << 30)  # takes no room on the disk; its copy would
     put_aside(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, "data.txt", f"huge.bin{LEFT_OUT}"]
-    told_of = told(graded_form(tmp_path / NAME, release))
+    told_of = told(graded_form(tmp_path / NAME, Release(release, {})))
     assert told_of == [("passed", "Graded without huge.bin: no file, or more than 256 MiB in all.")]
 
 

@@ -1,6 +1,6 @@
 """What executing a submission needs, gathered from its folder, and a hash of all that decides its grade."""
 
-import os
+import hashlib
 import stat
 from pathlib import Path
 
@@ -8,7 +8,8 @@ import nbformat
 from nbgrader.utils import find_all_files
 
 from autograder.classroom.course import Course
-from autograder.notebooks.release import release_folder, release_notebooks, release_of
+from autograder.notebooks.locating import locate
+from autograder.notebooks.release import hidden_digest, release_folder, releases_of
 from autograder.notebooks.repair import graded_form
 from autograder.notebooks.work import Work, checks_of, digest, grading_code
 
@@ -20,9 +21,10 @@ def gather(course: Course, student: str) -> Work:
     """Return a submission with its notebooks repaired. Raises OSError or ValueError for what cannot be read."""
     submitted = course.submitted(student)
     notebooks = {}
-    for name in release_notebooks(course.coursedir, course.name):
-        if os.path.lexists(path := submitted / f"{name}.ipynb"):
-            notebooks[name] = nbformat.writes(graded_form(path, release_of(course.coursedir, course.name, name)))
+    releases = releases_of(course.coursedir, course.name)
+    for name, found in locate(submitted, releases).items():
+        if found.path:
+            notebooks[name] = nbformat.writes(graded_form(found.path, releases[name], found.remarks))
     source = Path(course.coursedir.format_path(course.coursedir.source_directory, ".", course.name))
     ignored = [*course.coursedir.ignore, "*.ipynb"]
     # The instructor's files come first: they replace a student's version.
@@ -40,9 +42,8 @@ def gather(course: Course, student: str) -> Work:
 
 def work_of_release(course: Course) -> Work:
     """Return the release as a submission: what can be executed wherever anything can."""
-    names = release_notebooks(course.coursedir, course.name)
-    releases = {name: nbformat.writes(release_of(course.coursedir, course.name, name)) for name in names}
-    return _work(course, releases, {})
+    releases = releases_of(course.coursedir, course.name)
+    return _work(course, {name: nbformat.writes(one.to_be_graded()) for name, one in releases.items()}, {})
 
 
 def _work(course: Course, notebooks: dict[str, str], files: dict[str, bytes]) -> Work:
@@ -57,9 +58,10 @@ def _work(course: Course, notebooks: dict[str, str], files: dict[str, bytes]) ->
 
 def grade_digest(course: Course, student: str) -> str:
     """Return a hash of each part that decides a grade, in the order of `PARTS`."""
+    handed_out = digest(release_folder(course.coursedir, course.name)), hidden_digest(course.coursedir, course.name)
     parts = [
         digest(course.submitted(student)),
-        digest(release_folder(course.coursedir, course.name)),
+        hashlib.sha256("".join(handed_out).encode()).hexdigest(),
         digest(*course.config_files),
         grading_code(course.assignment, course.config),
     ]

@@ -8,6 +8,7 @@ many, and says nothing.
 
 import argparse
 import io
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -22,8 +23,9 @@ from autograder.classroom.command import prepared
 from autograder.classroom.course import Course, CourseError
 from autograder.configuration import Configuration
 from autograder.files import write_whole
-from autograder.notebooks.release import release_notebooks, release_of
-from autograder.notebooks.repair import graded_form
+from autograder.notebooks.locating import locate
+from autograder.notebooks.release import releases_of
+from autograder.notebooks.repair import graded_form, refuse_too_many
 
 LENGTH = {"code": 30, "words": 40}  # of a passage that can be found: tokens' characters in code, characters in words
 MANY = 4  # students at least, and
@@ -119,22 +121,28 @@ def _fingerprint(text: str, kind: str, common: Iterable[int] = ()) -> Any:
 def _answers(course: Course, students: Sequence[str]) -> Iterator[Answer]:
     """Yield what students wrote in the cells that the release left to them, and changed."""
     released = dict(_released(course))
-    for name in release_notebooks(course.coursedir, course.name):
-        release = release_of(course.coursedir, course.name, name)
-        for student in students:
-            path = course.submitted(student) / f"{name}.ipynb"
-            if not path.is_file() or path.is_symlink():
-                continue
-            for cell in graded_form(path, release).cells:
-                marks = cell.metadata.get("nbgrader", {})
-                if marks.get("solution") and cell.source.strip() != released.get(marks.grade_id, "").strip():
-                    kind = "code" if cell.cell_type == "code" else "words"
-                    yield Answer(student, marks.grade_id, kind, cell.source)
+    releases = releases_of(course.coursedir, course.name)
+    for student in students:
+        try:
+            refuse_too_many(course.submitted(student))
+            books = [
+                graded_form(found.path, releases[name])
+                for name, found in locate(course.submitted(student), releases).items()
+                if found.path and found.path.is_file() and not found.path.is_symlink()
+            ]
+        except Exception as error:  # this student's problem, nobody else's
+            print(f"{student}: not compared ({type(error).__name__}: {error})", file=sys.stderr)
+            continue
+        for cell in (cell for book in books for cell in book.cells):
+            marks = cell.metadata.get("nbgrader", {})
+            if marks.get("solution") and cell.source.strip() != released.get(marks.grade_id, "").strip():
+                kind = "code" if cell.cell_type == "code" else "words"
+                yield Answer(student, marks.grade_id, kind, cell.source)
 
 
 def _released(course: Course) -> Iterator[tuple[str, str]]:
-    for name in release_notebooks(course.coursedir, course.name):
-        for cell in release_of(course.coursedir, course.name, name).cells:
+    for release in releases_of(course.coursedir, course.name).values():
+        for cell in release.cells:
             if cell.metadata.get("nbgrader", {}).get("solution"):
                 yield cell.metadata.nbgrader.grade_id, cell.source
 

@@ -12,6 +12,7 @@ import re
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
@@ -60,7 +61,8 @@ class Words:
             raise CourseError(
                 f"no notebook in {_source(course)} has a question in words: there is nothing to grade here"
             )
-        self._file = course.published / "words.json"  # what was clicked, and the comments so far
+        # What was clicked, and the comments so far; in a folder of its own, as any student may be called `words`.
+        self._file = course.published / "by_hand" / "words.json"
         self._lock = Lock()
 
     def page(self, address: str) -> str:
@@ -79,7 +81,7 @@ class Words:
             students = [
                 {
                     "name": student,
-                    "answer": as_page_text(self._answer(student, question)),
+                    "answer": as_page_text(*self._answer(student, question)),
                     "score": score or 0.0,
                     "waiting": waiting,
                     "clicked": clicked.get(student, {"points": [], "comment": "", "other": 0}),
@@ -121,21 +123,22 @@ class Words:
         return score
 
     def _kept(self) -> dict[str, dict[str, Any]]:
-        try:
-            kept: dict[str, dict[str, Any]] = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            kept = {}
+        kept: dict[str, dict[str, Any]] = {}
+        # The second is where earlier versions kept it, unless it holds the results of a student who is called `words`.
+        for path in (self._file, self.course.published / "words.json"):
+            with suppress(OSError, ValueError):
+                kept = kept or json.loads(path.read_text(encoding="utf-8"))
         return {"clicked": kept.get("clicked", {}), "comments": kept.get("comments", {})}
 
-    def _answer(self, student: str, question: Question) -> str:
-        """Return what a student wrote, from the notebook that nbgrader has graded."""
+    def _answer(self, student: str, question: Question) -> tuple[str, dict[str, dict[str, str]]]:
+        """Return what a student wrote, and the pictures in it, from the notebook that nbgrader has graded."""
         folder = self.course.folder(self.course.coursedir.autograded_directory, student)
         try:
             book = nbformat.read(folder / f"{question.notebook}.ipynb", as_version=4)
         except (OSError, ValueError):
-            return ""
+            return "", {}
         cells = (c for c in book.cells if c.metadata.get("nbgrader", {}).get("grade_id") == question.name)
-        return next((cell.source for cell in cells), "")
+        return next(((cell.source, cell.get("attachments", {})) for cell in cells), ("", {}))
 
 
 def words(options: argparse.Namespace, configuration: Configuration | None) -> int:

@@ -21,10 +21,11 @@ from autograder.checking.report import Report, Result, Status
 from autograder.checking.running import run_checks
 from autograder.confinement.manager import ConfinedKernelManager
 from autograder.confinement.provisioner import ConfinedProvisioner
+from autograder.notebooks.explaining import Handed, other_name, why
 from autograder.notebooks.release import assignment_of, is_graded_code
 from autograder.notebooks.repair import STATE
 from autograder.remote import protocol
-from autograder.remote.conversation import Conversation, why_it_died
+from autograder.remote.conversation import Conversation, KernelLostError, refuse_lost, why_it_died
 from autograder.remote.protocol import Reply, Request
 from autograder.remote.stand_in import KernelAnswer, missing
 
@@ -70,10 +71,13 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         assignment = self._assignment or assignment_of(Path.cwd(), resources["nbgrader"]["assignment"])
         self._exercises, self._values = assignment.exercises, assignment.values
         state = nb.metadata.get(STATE, {})
+        self._cells = nb.cells
+        self._handed = Handed(state.get("imports", {}), state.get("parameters", {}))
         self._repairs = tuple(Result(**found) for found in state.get("repairs", ()))
         self._conversation: Conversation | None = None
         # Why nothing of this notebook runs any more.
         self._ended: AnswerError | None = AnswerError(*state["refused"]) if "refused" in state else None
+        self._lost: KernelLostError | None = None
         self._out_of_time, self._first_error = False, ""
         self._unreadable: list[tuple[str, str]] = []  # the source of a cell that is no Python, and why
         self.reports = {}
@@ -129,6 +133,7 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         try:
             super().preprocess_cell(cell, resources, index)
         except Exception as error:  # the kernel ended, or sent what no kernel sends
+            refuse_lost(self.km)
             by_itself = isinstance(error, DeadKernelError)
             self._ended = AnswerError("died", why_it_died(self.km, by_itself=by_itself))
             cell.outputs = [*cell.get("outputs", []), new_output("stream", text=f"{self._ended}\n")]
@@ -156,6 +161,8 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
             finally:
                 if self._conversation:
                     self._conversation.pause()
+            if self._lost:
+                raise self._lost
         elif self.stock:
             self._execute(cell, resources, index)
             shown = cell.get("outputs", [])
@@ -181,16 +188,25 @@ class ExecuteOutside(Execute):  # type: ignore[misc]  # nbgrader has no types
         assert self._conversation is not None
         try:
             reply = self._conversation.ask(request, seconds)
+        except KernelLostError as lost:  # which no check may take for a mistake of the answer
+            self._lost, self._ended = lost, AnswerError("died", str(lost))
+            raise self._ended from lost
         finally:
-            self._ended = self._conversation.ended
+            self._ended = self._ended or self._conversation.ended
         if isinstance(reply, protocol.Missing):
             name = request.answer
             for source, problem in self._unreadable:
                 if re.search(rf"\b(def|class)\s+{name}\b", source):
                     raise AnswerError("error", f"The cell of {name} has a syntax error{problem}.")
+            message = missing(name, reply)
+            if not reply.instead and (other := other_name(name, self._cells, self._handed)):
+                message += f" {other}"
             if self._first_error and repr(name) not in self._first_error:  # which would say the same once more
-                message = f"{missing(name, reply)} An earlier cell stopped with {self._first_error}"
-                raise AnswerError("missing", message)
+                reason = why(self._first_error, self._cells, self._handed)
+                message += f" An earlier cell stopped with {self._first_error}" + f" {reason}" * bool(reason)
+            raise AnswerError("missing", message)
+        if isinstance(reply, protocol.Failed) and (reason := why(reply.error, self._cells, self._handed)):
+            return protocol.Failed(f"{reason}\n{reply.error}")  # the first line is shown as the cause
         return reply
 
     def _own_score(self, cell: NotebookNode) -> Result:

@@ -1,5 +1,8 @@
 """How nbgrader reads notebooks: one exporter refuses a faulty release, one repairs what a student handed in."""
 
+import fnmatch
+import glob
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +17,9 @@ from nbgrader.coursedir import CourseDirectory
 
 from autograder.assignments import AssignmentError
 from autograder.configuration import ConfigurationError, refuse_other_checkout, refuse_unknown
+from autograder.files import write_whole
 from autograder.notebooks.by_hand import Settled, settle, settled
+from autograder.notebooks.locating import Located, locate, unusable
 from autograder.notebooks.release import (
     GradedCell,
     assignment_of,
@@ -22,7 +27,7 @@ from autograder.notebooks.release import (
     graded_cells_of,
     refuse_mistaken,
     refuse_unchecked,
-    release_of,
+    releases_of,
 )
 from autograder.notebooks.repair import LEFT_OUT, TIMESTAMP, graded_form, handed_in, put_aside, refuse_too_many
 
@@ -106,19 +111,23 @@ class SubmissionExporter(_CarefulExporter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self._converter.pre_convert_hook is None:
-            self._converter.pre_convert_hook = self._prepare
-
+        self._take_other_names()
         self._converter.coursedir.get_existing_timestamp = self._handed_in
         copy, convert = self._converter.init_assignment, self._converter.convert_single_notebook
-        begin, coursedir = self._converter.init_destination, self._converter.coursedir
+        converter, begin, coursedir = self._converter, self._converter.init_destination, self._converter.coursedir
         by_hand: dict[str, list[Settled]] = {}
 
         def begin_knowing(assignment: str, student: str) -> Any:
             by_hand[student] = settled(coursedir, assignment, student)  # before the graded notebooks are removed
-            self._begin(assignment, student)
-            wanted = begin(assignment, student)
-            if not wanted:
+            forced = converter.force
+            try:
+                converter.force = self._begin(assignment, student) or forced
+                wanted = begin(assignment, student)
+            finally:
+                converter.force = forced
+            if wanted:
+                self._start(assignment, student)
+            else:
                 self._end(assignment, student, None)
             return wanted
 
@@ -132,15 +141,45 @@ class SubmissionExporter(_CarefulExporter):
                 self._end(assignment, student, "")
 
         def copy_few(assignment: str, student: str) -> None:
-            refuse_too_many(Path(coursedir.format_path(coursedir.submitted_directory, student, assignment)))
+            submitted = Path(coursedir.format_path(coursedir.submitted_directory, student, assignment))
+            refuse_too_many(submitted)
+            put_aside(submitted)  # whatever a hook of the course's own has done before
             copy(assignment, student)
 
         self._converter.init_assignment = self._forgetting(copy_few, 1)
         self._converter.convert_single_notebook = self._forgetting(convert_and_settle, 0)
         self._converter.init_destination = begin_knowing
 
-    def _begin(self, assignment: str, student: str) -> None:
-        """Hear that a student's turn has come."""
+    def _take_other_names(self) -> None:
+        """Let nbgrader also take notebooks whose files have other names, and none of a folder that it cannot read."""
+        coursedir, found = self._converter.coursedir, self._converter.assignments
+        releases = releases_of(coursedir, coursedir.assignment_id)
+        for folder in glob.glob(self._converter._format_source(coursedir.assignment_id, coursedir.student_id)):
+            if not os.path.isdir(folder):
+                continue
+            located = locate(Path(folder), releases)
+            names = [n for n, one in located.items() if one.path and fnmatch.fnmatch(n, coursedir.notebook_id)]
+            if paths := {*found.get(folder, ()), *(os.path.join(folder, f"{name}.ipynb") for name in names)}:
+                found[folder] = sorted(paths)
+        odd = {folder: why for folder in found if (why := unusable(Path(folder).parent.name))}
+        for folder, why in odd.items():
+            del found[folder]  # nbgrader would stop there, for all students after it, or grade under another name
+            self._converter.log.error("not graded: %a: %s. Rename this folder.", Path(folder).parent.name, why)
+        convert_all = self._converter.convert_notebooks
+
+        def convert_usable() -> None:
+            convert_all()
+            if odd:
+                raise NbGraderException(f"{len(odd)} folders were not graded because of their names")
+
+        self._converter.convert_notebooks = convert_usable
+
+    def _begin(self, assignment: str, student: str) -> bool:
+        """Hear that a student's turn has come; return whether what nbgrader finds graded must be graded again."""
+        return False
+
+    def _start(self, assignment: str, student: str) -> None:
+        """Hear that a student is graded now."""
 
     def _end(self, assignment: str, student: str, problem: str | None) -> None:
         """Hear that it is over: "" for a student who was graded, else why not; None if there was nothing to do."""
@@ -177,20 +216,21 @@ class SubmissionExporter(_CarefulExporter):
         cells = graded_cells(coursedir, assignment)
         refuse_unchecked(assignment_of(Path(coursedir.root), assignment), cells, stock=stock)
 
-    def _prepare(self, assignment: str, student: str, notebooks: list[str]) -> None:
-        put_aside(Path(notebooks[0]).parent)  # `student` may be a pattern
-
     def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[NotebookNode, dict[str, Any]]:
         """Export a notebook; one that a student handed in is repaired first."""
         read: Callable[..., Any] = super().from_filename
         if not self._converter._sanitizing:
             return read(filename, resources, **kw)  # type: ignore[no-any-return]
         coursedir, names = self._converter.coursedir, resources["nbgrader"]
-        release = release_of(coursedir, names["assignment"], names["notebook"])
-        notebook = graded_form(Path(filename), release)
+        releases = releases_of(coursedir, names["assignment"])
+        found = locate(Path(filename).parent, releases).get(names["notebook"], Located(Path(filename)))
+        notebook = graded_form(found.path or Path(filename), releases[names["notebook"]], found.remarks)
         copied = Path(self._converter._format_dest(names["assignment"], names["student"])) / TIMESTAMP
-        if copied.exists() and self._handed_in(str(copied.parent)) is None:
-            copied.rename(copied.with_name(TIMESTAMP + LEFT_OUT))  # nbgrader's feedback would fail at it
+        if copied.exists():  # nbgrader reads it again, for feedback, and would fail at some and take others for UTC
+            if date := self._handed_in(str(copied.parent)):
+                write_whole(copied, f"{date:%Y-%m-%d %H:%M:%S.%f} UTC\n")
+            else:
+                copied.rename(copied.with_name(TIMESTAMP + LEFT_OUT))
         resources["metadata"] = {"name": names["notebook"], "path": str(Path(filename).parent)}
         return self.from_notebook_node(notebook, resources, **kw)  # type: ignore[no-untyped-call, no-any-return]
 

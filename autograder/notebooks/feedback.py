@@ -4,8 +4,9 @@ import html
 import re
 import secrets
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import bleach
 from bleach.css_sanitizer import CSSSanitizer
@@ -38,6 +39,8 @@ _SAFE = {"text/plain", "text/latex", "text/markdown", "image/png", "image/jpeg"}
 # Whatever gets past the cleaning: a browser runs nothing on this page, and fetches nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _SCRIPT = re.compile(r"<script\b.*?</script\s*>", flags=re.DOTALL | re.IGNORECASE)
+_IMAGE = re.compile(r"<img\b[^<>]{0,2000}>", flags=re.IGNORECASE)
+_ATTACHED = re.compile(r"src\s{0,9}=\s{0,9}([\"'])attachment:(?P<name>[^\"'<>]{1,300})\1", flags=re.IGNORECASE)
 LATEX = re.compile(r"\$\$(?P<block>.+?)\$\$|\$(?P<inline>.+?)\$", flags=re.DOTALL)
 _LONGEST_FORMULA = 2000  # characters
 _MACROS = re.compile(r"\\(?:re|provide)?newcommand|\\g?def\b|\\let\b")  # some would grow without end
@@ -82,10 +85,33 @@ class FeedbackExporter(HTMLExporter):
         return _SCRIPT.sub("", head).replace("<head>", policy, 1) + end + body, resources
 
 
-def as_page_text(source: str, **options: Any) -> str:
-    """Return what a student wrote in markdown as HTML that is safe to show, with formulas; options of nbconvert's."""
+def as_page_text(source: str, attachments: Mapping[str, Mapping[str, str]] | None = None, **options: Any) -> str:
+    """Return what a student wrote in markdown as HTML that is safe to show, with formulas and pasted pictures.
+
+    `attachments` are those of its cell: name -> type -> base64. The options are nbconvert's. What cannot be rendered is
+    shown as it was written.
+    """
     renderer = _Renderer(escape=False, **options)
-    return renderer.with_formulas(clean(MarkdownWithMath(renderer=renderer).render(source)))
+    try:
+        rendered = MarkdownWithMath(renderer=renderer).render(source)
+        rendered = _IMAGE.sub(lambda tag: _with_picture(tag[0], attachments or {}), rendered)
+        return renderer.with_formulas(clean(rendered))
+    except Exception:  # of the libraries, at what nobody has thought of; it must cost nobody a page
+        return f"<pre>{html.escape(source)}</pre>"
+
+
+def _with_picture(tag: str, attachments: Mapping[str, Mapping[str, str]]) -> str:
+    """Return an image's tag with the picture that was pasted into the cell, or a note that there is none."""
+    if not (found := _ATTACHED.search(tag)):
+        return tag
+    written = html.unescape(found["name"])
+    name = next((name for name in (written, unquote(written)) if name in attachments), None)
+    kinds = attachments[name] if name is not None else dict[str, str]()
+    for kind, content in kinds.items():
+        address = f"data:{kind};base64,{''.join(content.split())}"
+        if _PICTURE.fullmatch(address):
+            return f'{tag[: found.start()]}src="{address}"{tag[found.end() :]}'
+    return f"<em>[the picture {html.escape(unquote(written))} is missing]</em>"
 
 
 class _Renderer(IPythonRenderer):
@@ -94,6 +120,13 @@ class _Renderer(IPythonRenderer):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._secret, self._formulas = f"formula{secrets.token_hex(8)}", list[str]()
+
+    def _embed_image_or_attachment(self, src: str) -> str:
+        """Leave pasted pictures to `as_page_text`; nbconvert ends at one that is missing."""
+        if src.startswith("attachment:"):
+            return src
+        embedded: str = super()._embed_image_or_attachment(src)
+        return embedded
 
     def with_formulas(self, cleaned: str) -> str:
         """Return cleaned HTML with the formulas in it."""

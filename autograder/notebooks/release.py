@@ -1,13 +1,18 @@
 """What a release asks for: its graded cells, and whether there are checks for each of them."""
 
+import copy
 import functools
+import hashlib
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
+from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 
 from autograder.assignments import CHECKS, DECLARATION, Assignment, AssignmentError, find_exercise, known_assignments
@@ -42,17 +47,74 @@ def release_folder(coursedir: CourseDirectory, assignment: str) -> Path:
     return Path(os.path.normpath(coursedir.format_path(coursedir.release_directory, ".", assignment)))
 
 
-def release_of(coursedir: CourseDirectory, assignment: str, notebook: str) -> NotebookNode:
+class Release(NamedTuple):
+    """A notebook as it was handed out, and what its locked cells held before that.
+
+    nbgrader cuts hidden tests and mark schemes out of what students get, and keeps them in the gradebook.
+    """
+
+    notebook: NotebookNode  # shared: it must not be changed
+    whole: Mapping[str, str]  # grade_id of a locked cell -> its source with hidden tests and mark scheme
+
+    @property
+    def cells(self) -> list[NotebookNode]:
+        """The cells as they were handed out."""
+        cells: list[NotebookNode] = self.notebook.cells
+        return cells
+
+    @property
+    def names(self) -> set[str]:
+        """The grade_ids of its cells."""
+        return {cell.metadata.nbgrader.grade_id for cell in self.cells if "nbgrader" in cell.metadata}
+
+    def to_be_graded(self) -> NotebookNode:
+        """Return a copy whose locked cells are whole."""
+        notebook = NotebookNode({**self.notebook, "cells": []})
+        for cell in self.cells:
+            name = cell.metadata.get("nbgrader", {}).get("grade_id")
+            notebook.cells.append(NotebookNode({**cell, "source": self.whole.get(name, cell.source)}))
+        return copy.deepcopy(notebook)
+
+
+def release_of(coursedir: CourseDirectory, assignment: str, notebook: str) -> Release:
     """Return a notebook as it was handed out; it is shared, and must not be changed."""
     path = release_folder(coursedir, assignment) / f"{notebook}.ipynb"
     status = path.stat()
-    return _read(path, status.st_mtime_ns, status.st_size)
+    return _read(path, status.st_mtime_ns, status.st_size, coursedir.db_url, coursedir.course_id, assignment)
 
 
 @functools.lru_cache(maxsize=64)
-def _read(path: Path, changed: int, size: int) -> NotebookNode:
-    release: NotebookNode = nbformat.read(path, as_version=4)
-    return release
+def _read(path: Path, changed: int, size: int, db_url: str, course: str, assignment: str) -> Release:
+    with Gradebook(db_url, course) as gradebook:
+        try:
+            saved = gradebook.find_notebook(path.stem, assignment).source_cells
+            whole = {cell.name: cell.source or "" for cell in saved if cell.locked}
+        except MissingEntry:
+            whole = {}
+    return Release(with_ids(nbformat.read(path, as_version=4)), whole)
+
+
+def with_ids(notebook: NotebookNode) -> NotebookNode:
+    """Give each cell that lacks one an id, and return the notebook; formats before 4.5 have none.
+
+    The ids depend on what the cells hold, so that they are the same each time.
+    """
+    for place, cell in enumerate(notebook.cells):
+        if "id" not in cell:
+            cell.id = hashlib.sha256(f"{place} {cell.source}".encode(errors="replace")).hexdigest()[:16]
+    notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
+    return notebook
+
+
+def releases_of(coursedir: CourseDirectory, assignment: str) -> dict[str, Release]:
+    """Return all notebooks of a release by name, as they were handed out."""
+    return {name: release_of(coursedir, assignment, name) for name in release_notebooks(coursedir, assignment)}
+
+
+def hidden_digest(coursedir: CourseDirectory, assignment: str) -> str:
+    """Return a hash of what locked cells hold beyond what was handed out; a new release may differ in nothing else."""
+    whole = {name: dict(release.whole) for name, release in releases_of(coursedir, assignment).items()}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def release_notebooks(coursedir: CourseDirectory, assignment: str) -> list[str]:
@@ -65,8 +127,8 @@ def release_notebooks(coursedir: CourseDirectory, assignment: str) -> list[str]:
 
 def graded_cells(coursedir: CourseDirectory, assignment: str) -> tuple[GradedCell, ...]:
     """Return a release's graded code cells, in the order of its notebooks. Raises AssignmentError if there is none."""
-    books = [(release_of(coursedir, assignment, name), name) for name in release_notebooks(coursedir, assignment)]
-    return tuple(cell for book, name in books for cell in graded_cells_of(book, name))
+    releases = releases_of(coursedir, assignment)
+    return tuple(cell for name, release in releases.items() for cell in graded_cells_of(release.notebook, name))
 
 
 def assignment_of(course: Path, name: str) -> Assignment:

@@ -1,32 +1,39 @@
 """What a student hands in, made fit for grading: read with care, and given back the marks of the release."""
 
+import codecs
 import copy
+import difflib
 import json
 import os
 import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.utils import parse_utc
+from nbgrader.utils import is_locked
 
 from autograder.checking.report import plain
+from autograder.notebooks.explaining import given_by
+from autograder.notebooks.release import Release
 
 STATE = "autograder"  # key in the metadata of a notebook between its repair and its execution
 LEFT_OUT = ".not-graded"  # suffix of what was put aside; nbgrader's configuration ignores it
 MOST_BYTES = 20 << 20  # of a notebook that is read here; a larger one is stripped of its outputs elsewhere
 TIMESTAMP = "timestamp.txt"  # in which nbgrader's exchange keeps when a submission was handed in
+DEEPEST = 50  # folders in each other, in a submission
 MOST_FILES = 2000  # of a submission, folders included
 MOST_COPIED = 256 << 20  # bytes of the files beside its notebooks
 _MOST_TIMESTAMP = 100
 _MOST_CELLS = 2000
 _TYPES = ("code", "markdown", "raw")
+_PICTURES = ("image/png", "image/jpeg", "image/gif")  # of those that a student pastes into a cell
 _MARKS = ("cell_type", "checksum", "grade", "grade_id", "locked", "points", "schema_version", "solution", "task")
 _LONGEST_MARK = 200  # characters
 
@@ -41,9 +48,13 @@ class Unreadable(ValueError):
 
 def refuse_too_many(folder: Path) -> None:
     """Raise ValueError if a submission has more files than nbgrader can copy: its time grows with their square."""
-    count = 0
-    for _, folders, files in os.walk(folder):
+    count, start = 0, len(folder.parts)
+    for here, folders, files in os.walk(folder):
         count += len(folders) + len(files)
+        if len(Path(here).parts) - start > DEEPEST:
+            raise ValueError(
+                f"{folder} has more than {DEEPEST} folders in each other. Hand in the notebooks' own folder"
+            )
         if count > MOST_FILES:
             raise ValueError(
                 f"{folder} has more than {MOST_FILES:,} files and folders. Keep the notebooks, and what they read"
@@ -80,36 +91,71 @@ def handed_in(folder: Path) -> datetime | None:
         content = file.read(_MOST_TIMESTAMP + 1)
     if len(content) > _MOST_TIMESTAMP:
         raise ValueError(f"{TIMESTAMP} is longer than a date")
-    text = content.decode(errors="replace").strip()
+    return utc(_decoded(content).strip())
+
+
+# A date, a time, and perhaps a zone, as nbgrader's exchange and ISO 8601 write them.
+_DATE = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2})[ T](?P<time>\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?) ?"
+    r"(?P<zone>Z|[+-]\d{2}(:?\d{2})?|[A-Za-z]\S*)?"
+)
+_AS = "A date is written like 2026-07-30 23:59:00 UTC or 2026-07-30 23:59:00 +0200."
+_ZONES = ("UTC", "GMT", "UT")  # names that mean one thing everywhere; CEST and EST do not
+
+
+def utc(text: str) -> datetime | None:
+    """Return a date and time as UTC without zone, as nbgrader has them; None for an empty text.
+
+    It is read as nbgrader's exchange writes it, `2026-07-30 23:59:00.123456 UTC`, or by ISO 8601. A zone may be a
+    distance from UTC (`+0200`) or a name of the time zone database (`Europe/Berlin`); without one, it is UTC.
+
+    Raises ValueError for anything else: a guess may be off by hours, or by months.
+    """
+    if not text:
+        return None
+    wrong = f"{TIMESTAMP} is no date ({text!a})"
+    if not (found := _DATE.fullmatch(text)):
+        raise ValueError(wrong)
+    zone = found["zone"] or "UTC"
+    if zone[0].isalpha() and zone.upper() not in ("Z", *_ZONES) and "/" not in zone:
+        wrong += f", as {zone} is the name of more than one time zone"
     try:
-        date: datetime | None = parse_utc(text) if text else None
-    except (ValueError, OverflowError, TypeError) as error:
-        raise ValueError(f"{TIMESTAMP} is no date ({text!a})") from error
-    return date
+        if zone[0] in "+-" or zone == "Z":
+            read = datetime.fromisoformat(f"{found['date']}T{found['time'].replace(',', '.')}{zone}")
+        else:
+            place = UTC if zone.upper() in _ZONES else ZoneInfo(zone) if "/" in zone else None
+            if place is None:
+                raise ValueError(wrong)
+            read = datetime.fromisoformat(f"{found['date']}T{found['time'].replace(',', '.')}").replace(tzinfo=place)
+        return read.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError, ZoneInfoNotFoundError) as error:
+        raise ValueError(wrong) from error
 
 
-def graded_form(path: Path, release: NotebookNode) -> NotebookNode:
-    """Return the notebook to grade, with what was found in its metadata under `STATE`.
+def graded_form(path: Path, release: Release, remarks: Iterable[str] = ()) -> NotebookNode:
+    """Return the notebook to grade, with what was found in its metadata under `STATE`, the remarks among it.
 
     If it cannot be read at all, the release takes its place, marked as refused, and none of its cells will run.
     """
     try:
         cells, found = read(path)
+        found += remarks
         notebook, repairs = repair(cells, release)
         try:
             handed_in(path.parent)
         except ValueError as error:
-            found.append(f"{error}, so that nobody knows when this was handed in; it was graded without.")
+            found.append(f"{error}, so that nobody knows when this was handed in; it was graded without. {_AS}")
         if aside := sorted(left.name.removesuffix(LEFT_OUT) for left in path.parent.rglob(f"*{LEFT_OUT}")):
             names = ", ".join(aside[:5]) + (f" and {len(aside) - 5} more" if len(aside) > 5 else "")
             found.append(f"Graded without {names}: no file, or more than {MOST_COPIED >> 20} MiB in all.")
     except Unreadable as error:
-        notebook = copy.deepcopy(release)
+        notebook = release.to_be_graded()
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f"**Not graded:** {error}"))
         notebook.metadata[STATE] = {"refused": [error.status, str(error)]}
         return notebook
+    handed = given_by(release.cells)
     rows = [_row("tampered", text) for text in repairs] + [_row("passed", text) for text in found]
-    notebook.metadata[STATE] = {"repairs": rows}
+    notebook.metadata[STATE] = {"repairs": rows, "imports": handed.imports, "parameters": handed.parameters}
     return notebook
 
 
@@ -121,36 +167,74 @@ def _row(status: str, text: str) -> dict[str, Any]:
 def read(path: Path) -> tuple[list[NotebookNode], list[str]]:
     """Return the cells of a notebook file, and what is unusual about the file.
 
-    Of each cell only type, id, source and the nbgrader marks are kept. Raises Unreadable.
+    Of each cell only type, id, source, pasted pictures and the nbgrader marks are kept. Raises Unreadable.
     """
-    again = "Open it in Jupyter, run it from top to bottom, save it and hand it in again."
     if path.is_symlink() or not path.is_file():
         raise Unreadable("tampered", f"{path.name} is not a file (a link, or a folder). Hand in the notebook itself.")
     found = []
+    text = ""
     try:
         if (size := path.stat().st_size) > MOST_BYTES:
             found.append(f"{path.name} had {size >> 20} MiB; its outputs were not read.")
             text = _stripped(path)
         else:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            text = _decoded(path.read_bytes())
         content = json.loads(text)
         if content.get("nbformat") != 4:
             found.append(f"{path.name} says that it has notebook format {str(content.get('nbformat'))[:20]}, not 4.")
         cells = content["cells"] if "cells" in content else content["worksheets"][0]["cells"]
-        kernel = content.get("metadata", {}).get("kernelspec", {})
+        kernel = _mapping(_mapping(content.get("metadata")).get("kernelspec"))
         if kernel.get("language", "python") != "python":
             found.append(f"{path.name} asked for the kernel {str(kernel.get('name'))[:40]!r}; it ran in Python.")
-        return [_plain(cell) for cell in cells[:_MOST_CELLS]], found
+        return [_plain(cell, place) for place, cell in enumerate(cells[:_MOST_CELLS])], found
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        reason = _no_notebook(text) or (str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
+        again = "Open it in Jupyter, run it from top to bottom, save it and hand it in again."
         raise Unreadable("error", f"{path.name} is not a readable notebook ({reason}). {again}") from None
+
+
+_MARKS_OF_ENCODINGS = {  # longest first: UTF-32's begins with UTF-16's
+    **{codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"},
+    **{codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"},
+}
+
+
+def _decoded(content: bytes) -> str:
+    """Return the text of a file, in UTF-8 or in what its byte order mark says."""
+    encodings = (encoding for mark, encoding in _MARKS_OF_ENCODINGS.items() if content.startswith(mark))
+    return content.decode(next(encodings, "utf-8"), errors="replace")
+
+
+def _no_notebook(text: str) -> str:
+    """Return what a text is that is no notebook, as far as its look tells."""
+    start = text[:1000].lstrip()
+    if not start:
+        return "it is empty: perhaps it was handed in before it was saved"
+    if re.match(r"<!doctype html|<html", start, flags=re.IGNORECASE):
+        return "it is a web page: perhaps that of a login, saved under the name of the notebook"
+    if re.search(r"^(<<<<<<<|>>>>>>>) ", text, flags=re.MULTILINE):
+        return "it holds the conflict markers of git, <<<<<<< and >>>>>>>: choose one of both versions first"
+    if start.startswith("{"):
+        try:
+            _, end = json.JSONDecoder().raw_decode(text.lstrip())
+        except (ValueError, RecursionError) as error:
+            said = error if isinstance(error, json.JSONDecodeError) else None
+            beyond = said and (said.pos >= len(text.strip()) - 1 or said.msg.startswith("Unterminated string"))
+            return "it ends in the middle: perhaps it was handed in before it was all there" if beyond else ""
+        if text.lstrip()[end:].strip():
+            return "there is more text after its last brace: delete that, or save it anew"
+    return ""
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _stripped(path: Path) -> str:
     """Return the JSON text of a large notebook without its outputs, read by a process with limited memory."""
     code = (
         "import json, sys\n"
-        "book = json.load(open(sys.argv[1], encoding='utf-8', errors='replace'))\n"
+        "book = json.load(open(sys.argv[1], encoding='utf-8-sig', errors='replace'))\n"
         "for cell in book['cells']: cell.pop('outputs', None); cell.pop('attachments', None)\n"
         "json.dump(book, sys.stdout)\n"
     )
@@ -165,14 +249,16 @@ def _stripped(path: Path) -> str:
     return text
 
 
-def _plain(cell: dict[str, Any]) -> NotebookNode:
+def _plain(cell: dict[str, Any], place: int) -> NotebookNode:
     """Return a cell that keeps only what a student writes, its cell id, and the marks by which nbgrader knows it."""
-    kind = cell["cell_type"] if cell["cell_type"] in _TYPES else "raw"
+    kind = cell["cell_type"] if cell.get("cell_type") in _TYPES else "raw"
     source = cell.get("source", cell.get("input", ""))
     source = source if isinstance(source, str) else "".join(map(str, source))
     source = source.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written again
-    plain: NotebookNode = getattr(nbformat.v4, f"new_{kind}_cell")(source)
-    marks = cell.get("metadata", {}).get("nbgrader")
+    plain: NotebookNode = getattr(nbformat.v4, f"new_{kind}_cell")(source, id=f"unnamed-{place}")
+    if kind != "code" and (pictures := _pictures(cell.get("attachments"))):
+        plain.attachments = pictures
+    marks = _mapping(cell.get("metadata")).get("nbgrader")
     if isinstance(marks, dict):
         short = {key: marks[key] for key in _MARKS if key in marks and _is_short(marks[key])}
         plain.metadata["nbgrader"] = NotebookNode(short)
@@ -181,17 +267,36 @@ def _plain(cell: dict[str, Any]) -> NotebookNode:
     return plain
 
 
+def _pictures(attachments: Any) -> NotebookNode:
+    """Return the pictures that were pasted into a cell: name -> type -> base64."""
+    found = NotebookNode()
+    for name, kinds in _mapping(attachments).items():
+        data = {
+            kind: "".join(content) if isinstance(content, list) else content
+            for kind, content in _mapping(kinds).items()
+            if kind in _PICTURES and (isinstance(content, str) or _are_texts(content))
+        }
+        if data and len(name) <= _LONGEST_MARK:
+            found[name.encode("utf-8", "replace").decode()] = NotebookNode(data)
+    return found
+
+
+def _are_texts(content: Any) -> bool:
+    return isinstance(content, list) and all(isinstance(line, str) for line in content)
+
+
 def _is_short(mark: Any) -> bool:
     return isinstance(mark, bool | int | float) or (isinstance(mark, str) and len(mark) <= _LONGEST_MARK)
 
 
-def repair(cells: Sequence[NotebookNode], release: NotebookNode) -> tuple[NotebookNode, list[str]]:
+def repair(cells: Sequence[NotebookNode], release: Release) -> tuple[NotebookNode, list[str]]:
     """Return the student's cells with the marks and the locked cells of the release, and a sentence for each change.
 
-    A cell of the release is found by its grade_id; where that is gone, by its cell id, or by what it defines.
+    A cell of the release is found by its grade_id; where that is gone, by its cell id, by what it defines or says, or
+    by where it stands. Of several copies of an answer's cell, the last one that is not as it was handed out counts.
     """
     marked = [cell for cell in release.cells if "nbgrader" in cell.metadata]
-    places = _places(cells, marked)
+    places = _places(cells, release.cells)
     repairs: list[str] = []
     result: list[NotebookNode | None] = []
     for cell in cells:
@@ -204,28 +309,35 @@ def repair(cells: Sequence[NotebookNode], release: NotebookNode) -> tuple[Notebo
         name, marks = wanted.metadata.nbgrader.grade_id, wanted.metadata.nbgrader
         found = places.get(name, [])
         repairs += _differences(wanted, [cells[i] for i in found])
-        new = copy.deepcopy(wanted)
+        new, locked = copy.deepcopy(wanted), is_locked(wanted)
+        if locked:
+            new.source = release.whole.get(name, wanted.source)
         if not found:
             put.setdefault(last if last >= 0 or not marks.grade else len(cells) - 1, []).append(new)
             continue
-        last = max(last, found[-1])
-        for i in found if marks.locked else found[-1:]:
+        stubs = [i for i in found if not locked and cells[i].source.strip() == wanted.source.strip()]
+        kept = [i for i in found if i not in stubs] or found
+        last = max(last, kept[-1])
+        for i in found if locked else {*stubs, kept[-1]}:
             result[i] = None
-        if not marks.locked:
-            new.source = cells[found[-1]].source
-        put.setdefault(last if marks.locked else found[-1], []).append(new)
-    notebook = copy.deepcopy(release)
-    notebook.cells = list(_joined(result, put))
+        if not locked:
+            new.source = cells[kept[-1]].source
+            if pictures := cells[kept[-1]].get("attachments"):
+                new.attachments = copy.deepcopy(pictures)
+        put.setdefault(last if locked else kept[-1], []).append(new)
+    notebook = NotebookNode({**release.notebook, "cells": list(_joined(result, put))})
+    notebook.metadata = copy.deepcopy(notebook.metadata)
     seen: set[str] = set()
-    for cell in notebook.cells:
-        while cell.id in seen:
-            cell.id = nbformat.v4.new_raw_cell().id
+    for place, cell in enumerate(notebook.cells):
+        if cell.id in seen:
+            cell.id = f"{cell.id[:50]}-{place}"
         seen.add(cell.id)
     return notebook, repairs
 
 
-def _places(cells: Sequence[NotebookNode], marked: Sequence[NotebookNode]) -> dict[str, list[int]]:
-    """Return where the cells of the release stand among the student's cells, by grade_id."""
+def _places(cells: Sequence[NotebookNode], released: Sequence[NotebookNode]) -> dict[str, list[int]]:
+    """Return where the marked cells of the release stand among the student's cells, by grade_id."""
+    marked = [cell for cell in released if "nbgrader" in cell.metadata]
     names = {cell.metadata.nbgrader.grade_id for cell in marked}
     places: dict[str, list[int]] = {}
     for i, cell in enumerate(cells):
@@ -233,16 +345,50 @@ def _places(cells: Sequence[NotebookNode], marked: Sequence[NotebookNode]) -> di
         if isinstance(name, str) and name in names:
             places.setdefault(name, []).append(i)
     for wanted in marked:
+        if wanted.metadata.nbgrader.grade_id in places:
+            continue
         taken = {i for found in places.values() for i in found}
         free = [i for i in range(len(cells)) if i not in taken]
-        if wanted.metadata.nbgrader.grade_id not in places:
-            found = [i for i in free if cells[i].id == wanted.id]
-            if not found and wanted.metadata.nbgrader.solution:
-                defines = re.compile(rf"^(?:def|class) (?:{'|'.join(_defined(wanted)) or '$'})\b", flags=re.M)
-                found = [i for i in free if defines.search(cells[i].source)][-1:]
-            if found:
-                places[wanted.metadata.nbgrader.grade_id] = found
+        found = [i for i in free if cells[i].id == wanted.id]
+        if not found and wanted.metadata.nbgrader.solution:
+            defines = re.compile(rf"^(?:def|class) (?:{'|'.join(_defined(wanted)) or '$'})\b", flags=re.M)
+            found = [i for i in free if defines.search(cells[i].source)][-1:]
+        if not found and not wanted.metadata.nbgrader.solution and wanted.source.strip():
+            found = [i for i in free if cells[i].source.strip() == wanted.source.strip()][-1:]
+        if found:
+            places[wanted.metadata.nbgrader.grade_id] = found
+    if lost := [cell for cell in marked if cell.metadata.nbgrader.grade_id not in places]:
+        places |= _by_neighbours(cells, released, places, lost)
     return places
+
+
+def _by_neighbours(
+    cells: Sequence[NotebookNode],
+    released: Sequence[NotebookNode],
+    places: Mapping[str, list[int]],
+    lost: Sequence[NotebookNode],
+) -> dict[str, list[int]]:
+    """Return where cells stand that a student writes in and that nothing marks: between the cells around them."""
+    old, new = ([cell.source.strip() for cell in some] for some in (released, cells))
+    anchors: dict[int, int] = {}  # cell of the release -> the student's cell
+    for one, two, size in difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+        anchors |= {one + i: two + i for i in range(size)}
+    for i, cell in enumerate(released):
+        if known := places.get(cell.metadata.get("nbgrader", {}).get("grade_id", "")):
+            anchors[i] = known[-1]
+    taken = {*anchors.values(), *(i for found in places.values() for i in found)}
+    found: dict[str, list[int]] = {}
+    for i, wanted in enumerate(released):
+        if not any(wanted is cell for cell in lost) or not wanted.metadata.nbgrader.solution:
+            continue
+        before = max((anchors[j] for j in range(i) if j in anchors), default=-1)
+        after = min((anchors[j] for j in range(i + 1, len(released)) if j in anchors), default=len(cells))
+        between = [j for j in range(before + 1, after) if j not in taken and cells[j].cell_type == wanted.cell_type]
+        if between:
+            found[wanted.metadata.nbgrader.grade_id] = between[:1]
+            taken.add(between[0])
+            anchors[i] = between[0]
+    return found
 
 
 def _defined(cell: NotebookNode) -> list[str]:
@@ -259,7 +405,9 @@ def _differences(wanted: NotebookNode, found: list[NotebookNode]) -> Iterator[st
         yield f"{what} had been deleted; it was put back{', empty' if marks.solution else ''}."
         return
     if len(found) > 1:
-        yield f"{what} was there {len(found)} times; the last one counts."
+        stubs = [] if is_locked(wanted) else [cell for cell in found if cell.source.strip() == wanted.source.strip()]
+        which = "the last one that is not as it was handed out" if 0 < len(stubs) < len(found) else "the last one"
+        yield f"{what} was there {len(found)} times; {which} counts."
     theirs = found[-1].metadata.get("nbgrader", {})
     if theirs.get("grade_id") != marks.grade_id:
         yield f"{what} had lost its name; it was found by its place and content."
@@ -267,7 +415,7 @@ def _differences(wanted: NotebookNode, found: list[NotebookNode]) -> Iterator[st
         yield f"the points or other marks of {what} had been changed; they were put right."
     if found[-1].cell_type != wanted.cell_type:
         yield f"{what} had been turned into {found[-1].cell_type}; it was turned back."
-    if marks.locked and found[-1].source.strip() != wanted.source.strip():
+    if is_locked(wanted) and found[-1].source.strip() != wanted.source.strip():
         yield f"{what} had been changed; it was put back."
 
 

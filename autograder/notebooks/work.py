@@ -25,6 +25,7 @@ from autograder.assignments import Assignment, installed_assignments
 from autograder.checking.report import Report
 from autograder.notebooks.execute import ExecuteOutside
 from autograder.notebooks.repair import LEFT_OUT
+from autograder.remote.conversation import KernelLostError
 
 _one_at_a_time = threading.Lock()  # a process has one environment
 _PACKAGE = Path(__file__).parent.parent
@@ -53,8 +54,16 @@ class Executed:
 def execute(work: Work, processors: int = 1) -> Executed:
     """Execute a submission on so many processors, several of its notebooks at the same time.
 
-    Raises RuntimeError if the code that grades here is not the same as where the work was given out.
+    A kernel that was lost by a failure of ours costs one more try. Raises KernelLostError if that fails, too, and
+    RuntimeError if the code that grades here is not the same as where the work was given out.
     """
+    try:
+        return _execute(work, processors)
+    except KernelLostError:
+        return _execute(work, processors)
+
+
+def _execute(work: Work, processors: int) -> Executed:
     # On two processors, three notebooks: one often waits, for example for its kernel.
     at_once = min(processors + 1, len(work.notebooks)) if processors > 1 and work.notebooks else 1
     # More threads than processors wait for each other, most of them at full speed.
