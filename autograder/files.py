@@ -1,8 +1,11 @@
 """Files that are written whole or not at all."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
+
+NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)  # errors of a disk rather than of a file
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -11,7 +14,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
     Text is written as UTF-8. The folder is made if it is missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")  # not from `tempfile`: others may read the file
+    beside = path.with_name(f".{secrets.token_hex(8)}")  # not from `tempfile`: others may read the file
     try:
         with beside.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

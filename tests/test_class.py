@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from contextlib import closing
@@ -47,13 +48,14 @@ from autograder.classroom.results import (
     to_json,
 )
 from autograder.classroom.scheduling import grade, grade_class
+from autograder.classroom.words import Words as ManualGrading
 from autograder.configuration import ConfigurationError
 from autograder.confinement.layers import ConfinementError
 from autograder.files import write_whole
 from autograder.notebooks.execute import ExecuteOutside
 from autograder.notebooks.feedback import FeedbackExporter
 from autograder.notebooks.work import Work
-from autograder.remote.conversation import Conversation
+from autograder.remote.conversation import Conversation, KernelLostError
 from examples.make_class import AVERAGED, PRODUCT, TEXTBOOK, find, solved
 from examples.make_class import POINTS as EACH
 from tests import commands
@@ -254,7 +256,7 @@ def test_what_arrives_is_graded_as_it_comes_and_feedback_is_written_for_who_chan
     wait_until(lambda: pages[1].exists() and "f_right" in page.read_text())
     before = [page.stat().st_mtime_ns for page in pages]
     (submitted / "a*b" / "multiview_vae").mkdir(parents=True)
-    assert "rename these students' folders" in process.stderr.readline()
+    assert "not graded: 'a*b'" in process.stderr.readline()
     assert process.stderr.readline() == "still waiting\n"
     shutil.rmtree(submitted / "a*b")
     with (course / "nbgrader_config.py").open("a") as half:
@@ -616,13 +618,19 @@ def test_odd_files_of_one_student_stop_nobody(course):
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("name", ["x[1]", os.fsdecode(b"m\xfcller")], ids=["pattern", "half a character"])
+@pytest.mark.parametrize(
+    "name",
+    ["x[1]", os.fsdecode(b"m\xfcller"), " anna", "anna ", "two\nlines", "x" * 242],
+    ids=["pattern", "half a character", "space before", "space after", "line break", "too long"],
+)
 def test_names_that_nbgrader_takes_for_something_else_are_refused(course, name):
     shutil.copytree(course / "submitted" / "f_right", course / "submitted" / name)
     shutil.copytree(course / "submitted" / "f_right", course / "submitted" / "Jürgen\xa0O'Neill")
-    with pytest.raises(CourseError, match="rename these students' folders") as told:
-        Course(course, "multiview_vae").students()
-    assert "Neill" not in str(told.value)
+    of_the_class = Course(course, "multiview_vae")
+    assert name not in of_the_class.students()
+    (line,) = of_the_class.unusable_names()
+    assert line.startswith(f"{name!a}: its name ")
+    assert line.endswith("Rename this folder")
 
 
 def test_a_halted_machine_costs_nobody_a_call(course, monkeypatch):
@@ -1154,3 +1162,131 @@ def test_who_wrote_no_answer_fails_no_check():
 
 def test_the_page_of_nobody():
     assert "0 submissions" in class_page("lab", {}, [], [], {}, lambda student, exercise: "")
+
+
+def test_a_stock_run_that_was_killed_is_graded_by_the_next_one_at_either_door(course):
+    """nbgrader itself takes the folder that a killed run leaves for a graded one."""
+    for again in ("nbgrader", "autograder"):
+        command = [BIN / "nbgrader", "autograde", "multiview_vae", "--student", "b_textbook", "--force"]
+        process = subprocess.Popen(command, cwd=course, stderr=subprocess.DEVNULL, start_new_session=True)
+        marker = course / "grades" / "multiview_vae" / "b_textbook.json"
+        made = course / "autograded" / "b_textbook"
+        wait_until(
+            lambda made=made, marker=marker: (
+                made.exists() and marker.exists() and not from_json(marker.read_bytes()).digest
+            )
+        )
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if again == "nbgrader":
+            nbgrader(course, "autograde", "multiview_vae", "--student", "b_textbook")
+        else:
+            assert run(course, "--student", "b_textbook").returncode == 0
+        assert scores(course, "b_textbook") == [14]
+        assert from_json(marker.read_bytes()).digest
+
+
+def test_a_submission_that_arrives_while_an_older_one_is_graded_is_graded_next(course):
+    submitted = course / "submitted" / "c_averages" / "multiview_vae" / f"{NAME}.ipynb"
+    later = course / "submitted" / "f_right" / "multiview_vae" / f"{NAME}.ipynb"
+    with (course / "nbgrader_config.py").open("a") as config:
+        config.write(
+            "\nimport shutil\n\ndef arrives(**names):\n"
+            f"    shutil.copy({str(later)!r}, {str(submitted)!r})\n\nc.Autograde.post_convert_hook = arrives\n"
+        )
+    nbgrader(course, "autograde", "multiview_vae", "--student", "c_averages")
+    assert scores(course, "c_averages") == [5]
+    nbgrader(course, "autograde", "multiview_vae", "--student", "c_averages")
+    assert scores(course, "c_averages") == [15]
+    said = nbgrader(course, "autograde", "multiview_vae", "--student", "c_averages")
+    assert "Skipping existing assignment" in said
+
+
+def test_a_hook_of_the_courses_own_lets_no_link_through(course):
+    secret = course / "secret.txt"
+    secret.write_text("nobody's business")
+    (course / "submitted" / "f_right" / "multiview_vae" / "peek.txt").symlink_to(secret)
+    with (course / "nbgrader_config.py").open("a") as config:
+        config.write("\nc.Autograde.pre_convert_hook = lambda **names: None\n")
+    nbgrader(course, "autograde", "multiview_vae", "--student", "f_right")
+    assert scores(course, "f_right") == [15]
+    copies = [path for path in (course / "autograded").rglob("*") if path.is_file()]
+    assert not [path for path in copies if b"nobody's business" in path.read_bytes()]
+
+
+def test_a_kernel_that_is_lost_costs_one_more_try_and_no_points(course, monkeypatch):
+    """Its reason is ours: the grade is not that of a notebook that died."""
+    lost = iter([True])
+
+    def ask(self, request, seconds, real=Conversation.ask):
+        if next(lost, False):  # of the test, below
+            raise KernelLostError("the process that kernels are forked from has ended")
+        return real(self, request, seconds)
+
+    monkeypatch.setattr(Conversation, "ask", ask)
+    of_the_class = Course(course, "multiview_vae")
+    assert grade(of_the_class, "f_right").points == 15
+    lost = iter([True] * 100)
+    failed = grade(of_the_class, "g_right")
+    assert not failed.digest
+    assert {outcome.status for outcome in failed.outcomes if outcome.exercise == "product_of_experts"} == {"error"}
+    assert "forked from has ended" in str(failed)
+    monkeypatch.undo()
+    assert grade(of_the_class, "g_right").points == 15
+
+
+@pytest.mark.parametrize("header", [[], "text", 3, None, {"msg_id": []}])
+def test_a_reply_with_a_strange_header_is_no_failure_of_the_grader(course, header):
+    """The student's kernel sends it instead of each reply; it costs the student's own points, once."""
+    code = f"""
+        import json
+        from jupyter_client.session import Session
+        real = Session.send
+        def send(self, stream, message, *args, **kwargs):
+            if isinstance(message, dict) and message.get("msg_type") == "execute_reply":
+                message["parent_header"] = {header!r}
+            return real(self, stream, message, *args, **kwargs)
+        Session.send = send
+    """
+    folder = course / "submitted" / "f_right" / "multiview_vae"
+    book = nbformat.read(folder / f"{NAME}.ipynb", as_version=4)
+    book.cells.insert(1, nbformat.v4.new_code_cell(textwrap.dedent(code)))
+    nbformat.write(book, folder / f"{NAME}.ipynb")
+    graded = grade(Course(course, "multiview_vae"), "f_right")
+    assert graded.digest
+    assert grade(Course(course, "multiview_vae"), "f_right").digest == graded.digest
+
+
+def test_an_exception_of_any_kind_is_one_students_only(course, monkeypatch, capsys):
+    """Whatever the reason, and wherever it is raised: the others are graded."""
+
+    def odd(of, student, real=autograder.classroom.scheduling.gather):
+        if student == "b_textbook":
+            raise AssertionError("nobody has thought of this")
+        return real(of, student)
+
+    def unwritable(of, student, *rest, real=autograder.classroom.scheduling.record):
+        if student == "c_averages":
+            raise KeyError("nor of this")
+        return real(of, student, *rest)
+
+    monkeypatch.setattr(autograder.classroom.scheduling, "gather", odd)
+    monkeypatch.setattr(autograder.classroom.scheduling, "record", unwritable)
+    students = ["a_right", "b_textbook", "c_averages", "f_right"]
+    found = {one.submission.student: one.submission for one in grade_class(Course(course, "multiview_vae"), students)}
+    assert [found[student].points for student in students] == [15, 0, 0, 15]
+    assert [bool(found[student].digest) for student in students] == [True, False, False, True]
+    assert "nobody has thought of this" in str(found["b_textbook"])
+    assert "nor of this" in str(found["c_averages"])
+
+
+def test_a_student_may_be_called_words(course):
+    (course / "submitted" / "f_right").rename(course / "submitted" / "words")
+    of_the_class = Course(course, "multiview_vae")
+    grade(of_the_class, "words")
+    stored = (course / "grades" / "multiview_vae" / "words.json").read_bytes()
+    page = ManualGrading(of_the_class)
+    name = next(name for name, question in page.questions.items() if question.notebook == NAME)
+    assert page.give(name, "words", [], "well said", 1.0) == 1.0
+    assert (course / "grades" / "multiview_vae" / "words.json").read_bytes() == stored
+    assert "well said" in ManualGrading(of_the_class).page("/x/")

@@ -21,6 +21,7 @@ from autograder.confinement.guard import _end
 from autograder.confinement.layers import obstacles
 from autograder.confinement.manager import PatientChannel, PromptKernelClient
 from autograder.confinement.warm import Forked, Warm
+from autograder.remote.conversation import KernelLostError, refuse_lost
 from tests.conftest import ROOT
 from tests.test_confinement import MODES, Kernel, named
 
@@ -256,3 +257,27 @@ def test_of_a_huge_log_only_the_end_is_read(tmp_path):
         file.seek(0, os.SEEK_END)
         file.write("é, its last words\n".encode())
     assert _end(tmp_path / "kernel.log", 1000).endswith("é, its last words")
+
+
+def test_a_kernel_that_our_own_failure_ended_is_no_fault_of_its_notebook(start):
+    """The process that kernels are forked from is killed: an internal error, and another such process takes over."""
+    first = start()
+    assert first.provisioner.failure is None
+    provisioner._warm_for(first.provisioner.preloading)._process.kill()
+    wait_for_end(first)
+    assert first.provisioner.failure == "the process that kernels are forked from has ended"
+    with pytest.raises(KernelLostError, match="forked from has ended"):
+        refuse_lost(first.manager)
+    # One that its own notebook ends is no such case.
+    second = start()
+    assert second.run("import os; os._exit(1)")[0] == "died"
+    wait_for_end(second)
+    assert second.provisioner.failure is None
+    refuse_lost(second.manager)
+
+
+def wait_for_end(kernel):
+    until = time.monotonic() + 20
+    while kernel.manager.is_alive():
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -20,7 +20,7 @@ from autograder.classroom.results import Graded, as_line, as_text, to_json
 from autograder.classroom.scheduling import grade_class
 from autograder.configuration import Configuration, ConfigurationError
 from autograder.confinement.layers import ConfinementError
-from autograder.files import write_whole
+from autograder.files import NO_ROOM, write_whole
 from autograder.notebooks.work import cores
 
 
@@ -35,7 +35,7 @@ def reported(run: Callable[[], int]) -> int:
         print(f"error: the gradebook cannot be used: {error.orig}{_advice(str(error.orig))}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
+        if error.errno not in (*NO_ROOM, errno.EACCES):
             raise
         what = "opened" if error.errno == errno.EACCES else "written"
         print(f"error: {error.filename or 'a file'} cannot be {what}: {error.strerror}", file=sys.stderr)
@@ -93,10 +93,13 @@ def grade(options: argparse.Namespace, configuration: Configuration | None) -> i
     print(f"the class on one page: {page}")
     if options.json:
         write_whole(options.json, to_json(submissions))
+    odd = course.unusable_names() if options.student is None else []
+    for line in odd:
+        print(f"error: not graded: {line}", file=sys.stderr)
     if failed := [submission.student for submission in submissions if not submission.digest]:
         print(f"error: not graded, and tried again by the next run: {', '.join(failed)}", file=sys.stderr)
         return 1
-    return 0
+    return 1 if odd else 0
 
 
 def _compare(course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool) -> int:

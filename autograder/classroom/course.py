@@ -17,6 +17,7 @@ from autograder.configuration import (
 from autograder.confinement.layers import Confinement
 from autograder.confinement.provisioner import ConfinedProvisioner, start_warm
 from autograder.imports import import_all
+from autograder.notebooks.locating import unusable
 from autograder.notebooks.release import assignment_of, graded_cells, refuse_unchecked
 
 
@@ -95,10 +96,14 @@ class Course:
         return self.folder(self.coursedir.submitted_directory, student)
 
     def students(self) -> list[str]:
-        """Return the students who have a folder for the assignment, sorted. Raises CourseError for unusable names."""
+        """Return the students who have a folder for the assignment, sorted, without those of `unusable_names`."""
+        return [name for name in self._folders() if not unusable(name)]
+
+    def unusable_names(self) -> list[str]:
+        """Return a line for each folder that cannot be graded because of its name: rename it."""
+        found = ((name, unusable(name)) for name in self._folders())
+        return [f"{name!a}: {why}. Rename this folder" for name, why in found if why]
+
+    def _folders(self) -> list[str]:
         root = Path(self.coursedir.format_path(self.coursedir.submitted_directory, ".", "."))
-        names = sorted(path.parent.name for path in root.glob(f"*/{self.name}") if path.is_dir())
-        if odd := [name for name in names if set("*?[") & set(name) or name != name.encode(errors="ignore").decode()]:
-            # nbgrader takes these characters for patterns, and its database accepts no bytes that are not UTF-8.
-            raise CourseError(f"rename these students' folders to names in UTF-8 without *, ? and [: {odd!a}")
-        return names
+        return sorted(path.parent.name for path in root.glob(f"*/{self.name}") if path.is_dir())

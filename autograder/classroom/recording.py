@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import logging
-import os
 import re
 import warnings
 from collections.abc import Collection, Mapping
@@ -17,7 +16,7 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.api import MissingEntry
 from nbgrader.converters import Autograde
-from nbgrader.converters.base import BaseConverter
+from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import capture_log, temp_attrs
 from sqlalchemy.exc import SAWarning
@@ -30,7 +29,8 @@ from autograder.classroom.results import Outcome, Submission, from_json, to_json
 from autograder.files import write_whole
 from autograder.notebooks.execute import ExecuteOutside
 from autograder.notebooks.exporters import SubmissionExporter, forget
-from autograder.notebooks.release import GradedCell
+from autograder.notebooks.locating import locate
+from autograder.notebooks.release import GradedCell, releases_of
 from autograder.notebooks.work import Executed
 
 # nbgrader opens the gradebook some twenty times for a submission; with an engine that stays, it compiles each of its
@@ -59,7 +59,7 @@ def record(course: Course, student: str, digest: str, executed: Executed | Excep
     earlier run, the change is added to the record of changes.
     """
     before = earlier(course, student)
-    stored(course, student).unlink(missing_ok=True)
+    begin(course, student)
     result = _autograde(course, student, executed)
     if not result["success"]:
         forget(course.coursedir, course.name, student)
@@ -67,6 +67,13 @@ def record(course: Course, student: str, digest: str, executed: Executed | Excep
     problem = f"nbgrader stopped at this submission: {cause_of(result)}" if not reports else ""
     digest = digest if result["success"] or not _notebooks(course, student) else ""
     return remember(course, student, before, reports, problem, digest)
+
+
+def begin(course: Course, student: str) -> None:
+    """Keep that a student is being graded: where the run is killed, the next one, at either door, grades again."""
+    path = stored(course, student)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, to_json(Submission(student, "", ())))
 
 
 def remember(
@@ -157,12 +164,26 @@ def remembered(course: Course, student: str) -> Submission | None:
 
 def _autograde(course: Course, student: str, executed: Executed | Exception) -> dict[str, Any]:
     """Run nbgrader's autograde on one student, with the executed notebooks."""
-    converter = Autograde(coursedir=course.coursedir, config=Config(course.config))
+    converter = _AutogradeAnyName(coursedir=course.coursedir, config=Config(course.config))
     converter.exporter_class = SubmissionExporter  # what it earned is remembered here, with its digest
     converter.autograde_preprocessors = [
         Replay(executed) if _executes(step) else step for step in converter.autograde_preprocessors
     ]
     return run_nbgrader(course, converter, student)
+
+
+class _AutogradeAnyName(Autograde):  # type: ignore[misc]  # nbgrader has no types
+    """Also grades a student none of whose notebooks has the name that it was handed out with."""
+
+    def init_notebooks(self) -> None:
+        """Find the notebooks; the exporter adds those that have other names."""
+        try:
+            super().init_notebooks()
+        except NbGraderException:
+            folder = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
+            releases = releases_of(self.coursedir, self.coursedir.assignment_id)
+            if not any(found.path for found in locate(Path(folder), releases).values()):
+                raise
 
 
 def run_nbgrader(course: Course, converter: BaseConverter, student: str) -> dict[str, Any]:
@@ -187,9 +208,9 @@ def _executes(step: object) -> bool:
 def _outcome(
     course: Course, cell: GradedCell, student: str, points: float, reports: Mapping[str, Report], problem: str
 ) -> Outcome:
-    submitted = course.submitted(student) / f"{cell.notebook}.ipynb"
-    if not os.path.lexists(submitted):
-        return Outcome(cell.name, "missing", points, cell.points, problem=f"{submitted.name} was not handed in.")
+    found = locate(course.submitted(student), releases_of(course.coursedir, course.name))[cell.notebook]
+    if not found.path:
+        return Outcome(cell.name, "missing", points, cell.points, problem=" ".join(found.remarks))
     if cell.name not in reports:
         return Outcome(cell.name, "error", points, cell.points, problem=plain(problem))
     return Outcome.of(reports[cell.name], points, cell.points)
@@ -219,7 +240,9 @@ def _known(course: Course, student: str) -> bool:
 
 
 def _notebooks(course: Course, student: str) -> list[Path]:
-    return list(course.submitted(student).glob("*.ipynb"))
+    """Return the files of the notebooks that a student handed in."""
+    located = locate(course.submitted(student), releases_of(course.coursedir, course.name))
+    return [found.path for found in located.values() if found.path]
 
 
 def cause_of(result: dict[str, Any]) -> str:

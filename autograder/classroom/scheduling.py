@@ -3,19 +3,25 @@
 import concurrent.futures
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from sqlalchemy.exc import DatabaseError
+
+from autograder.checking.report import plain
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.gathering import gather, grade_digest, work_of_release
 from autograder.classroom.recording import preview, record, unchanged
-from autograder.classroom.results import Graded, Submission
+from autograder.classroom.results import Graded, Outcome, Submission
 from autograder.confinement.layers import ConfinementError
+from autograder.files import NO_ROOM
 from autograder.notebooks.repair import put_aside, refuse_too_many
 from autograder.notebooks.work import Executed, Work, cores, execute
 
 MOST_IN_VAIN = 3  # failed submissions after which is asked whether it is they who are at fault
 MOST_WAITING = 64  # submissions that wait in an executor at the same time, at most
+
+_EVERYBODYS = (ConfinementError, CourseError, DatabaseError)  # what no other submission escapes either
 
 _Waiting = dict["concurrent.futures.Future[Executed]", tuple[str, str]]  # -> student, digest
 
@@ -50,7 +56,7 @@ def grade_class(
     tried: Counter[bool] = Counter()  # submissions by whether executing them failed
 
     def recorded(student: str, digest: str, executed: Executed | Exception) -> Graded:
-        submission = write(course, student, digest, executed)
+        submission = _written(write, course, student, digest, executed)
         tried[not submission.digest] += 1
         if tried[True] == MOST_IN_VAIN and not tried[False] and (why := _fault(course, executor)):
             raise CourseError(f"none of the first {MOST_IN_VAIN} submissions could be graded ({why}).")
@@ -62,13 +68,17 @@ def grade_class(
             if not dry:
                 put_aside(course.submitted(student))
             digest = grade_digest(course, student)
-            if not force and (known := unchanged(course, student, digest)):
-                yield Graded(known, fresh=False)
-                continue
-            work = gather(course, student)
-        except (OSError, ValueError, RecursionError) as error:  # this student's problem, nobody else's
-            yield Graded(write(course, student, "", error), fresh=True)
+            known = None if force else unchanged(course, student, digest)
+            work = None if known else gather(course, student)
+        except _EVERYBODYS:
+            raise
+        except Exception as error:  # this student's problem, nobody else's
+            yield Graded(_written(write, course, student, "", error), fresh=True)
             continue
+        if known:
+            yield Graded(known, fresh=False)
+            continue
+        assert work is not None
         if executor is None:
             course.prepare()
             yield recorded(student, digest, _execute_here(work))
@@ -79,6 +89,29 @@ def grade_class(
             yield recorded(*_first_of(waiting))
     while waiting:
         yield recorded(*_first_of(waiting))
+
+
+def _written(
+    write: Callable[[Course, str, str, Executed | Exception], Submission],
+    course: Course,
+    student: str,
+    digest: str,
+    executed: Executed | Exception,
+) -> Submission:
+    """Write what a submission earned; where that fails, return a submission that says so and is graded again."""
+    try:
+        return write(course, student, digest, executed)
+    except _EVERYBODYS:
+        raise
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        why: Exception = error
+    except Exception as error:
+        why = error
+    problem = plain(f"the grader stopped at this submission: {type(why).__name__}: {why}")
+    outcomes = (Outcome(cell.name, "error", 0.0, cell.points, problem=problem) for cell in course.cells)
+    return Submission(student, "", tuple(outcomes))
 
 
 def _fault(course: Course, executor: concurrent.futures.Executor | None) -> str:

@@ -9,7 +9,7 @@ from autograder.checking.report import Report
 from autograder.classroom.course import Course, CourseError
 from autograder.classroom.gathering import grade_digest
 from autograder.classroom.publishing import publish
-from autograder.classroom.recording import earlier, remember
+from autograder.classroom.recording import begin, earlier, remember, remembered
 from autograder.classroom.results import Submission
 from autograder.notebooks.execute import ExecuteOutside
 from autograder.notebooks.exporters import SubmissionExporter
@@ -32,6 +32,7 @@ class RecordingExporter(SubmissionExporter):
         self._only = coursedir.notebook_id != "*"
         self._before: Submission | None = None
         self._reports: dict[str, Report] = {}
+        self._digest = ""
 
     def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[NotebookNode, dict[str, Any]]:
         """Export a notebook, and keep the reports of the exercises that were judged in it."""
@@ -41,9 +42,21 @@ class RecordingExporter(SubmissionExporter):
                 self._reports |= step.reports
         return exported
 
-    def _begin(self, assignment: str, student: str) -> None:
+    def _begin(self, assignment: str, student: str) -> bool:
+        """Take the digest now, so that what arrives while this is graded is graded the next time.
+
+        Where an earlier run was killed, or was overtaken by another submission, its graded notebooks do not count.
+        """
+        if not self._course:
+            return False
+        self._before, self._reports = earlier(self._course, student), {}
+        self._digest = grade_digest(self._course, student)
+        known = remembered(self._course, student)
+        return known is not None and known.digest.partition("-")[0] != self._digest.partition("-")[0]
+
+    def _start(self, assignment: str, student: str) -> None:
         if self._course:
-            self._before, self._reports = earlier(self._course, student), {}
+            begin(self._course, student)
 
     def _end(self, assignment: str, student: str, problem: str | None) -> None:
         if not self._course:
@@ -60,5 +73,5 @@ class RecordingExporter(SubmissionExporter):
     def _remember(self, course: Course, student: str, problem: str) -> None:
         taken = {Path(path).stem for path in self._converter.notebooks}  # --notebook may name some
         left = [cell.name for cell in course.cells if cell.notebook not in taken] if self._only else []
-        reports, digest = ({}, "") if problem else (self._reports, grade_digest(course, student))
+        reports, digest = ({}, "") if problem else (self._reports, self._digest)
         remember(course, student, self._before, reports, problem, digest, left)

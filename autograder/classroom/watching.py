@@ -11,6 +11,7 @@ from autograder.classroom.course import Course, CourseError
 from autograder.classroom.publishing import give_feedback, publish
 from autograder.configuration import Configuration, ConfigurationError
 from autograder.confinement.layers import ConfinementError
+from autograder.notebooks.repair import refuse_too_many
 from autograder.notebooks.work import cores
 
 Files = tuple[tuple[str, int, int], ...]  # of a student: path, time of the last change, bytes
@@ -35,6 +36,7 @@ def watch(options: argparse.Namespace, configuration: Configuration | None) -> i
                 # What has just changed may still be on its way: it is graded when two looks find the same.
                 arrived = [s for s, files in now.items() if files != known.get(s) and files == looked.get(s)]
                 looked = now
+                problem = "\n".join(f"not graded: {line}" for line in course.unusable_names())
                 if arrived:
                     _grade(course, arrived, options)
                     known |= {student: now[student] for student in arrived}
@@ -65,6 +67,10 @@ def _grade(course: Course, students: list[str], options: argparse.Namespace) -> 
 def _files(folder: Path) -> Files:
     """Return what a look at a folder tells of its files."""
     found = []
+    try:
+        refuse_too_many(folder)
+    except (OSError, ValueError) as error:  # who grades will tell
+        return ((str(error), 0, 0),)
     for path in sorted(folder.rglob("*")):
         with suppress(OSError):  # it has just been removed
             status = path.lstat()

@@ -59,7 +59,7 @@ class Guard(threading.Thread):
         self.process: Process | None = None
         self.reason: str | None = None
         self.last_words = ""
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None  # of the guard itself
         self._ready = threading.Event()
         self._sent = 0
         self._since = time.time()
@@ -71,7 +71,7 @@ class Guard(threading.Thread):
         self.start()
         self._ready.wait()
         if self.process is None:
-            raise RuntimeError("the kernel could not be started") from self._error
+            raise RuntimeError("the kernel could not be started") from self.error
         return self.process
 
     def run(self) -> None:
@@ -79,7 +79,7 @@ class Guard(threading.Thread):
         try:
             asyncio.run(self._watch())
         except Exception as error:
-            self._error = error
+            self.error = error
             self.log.exception("the guard of a kernel failed")
         finally:
             self.stop()

@@ -120,6 +120,15 @@ class ConfinedProvisioner(LocalProvisioner):
         """Why the guard ended the kernel, as a sentence without subject; None if it did not."""
         return self._guard.reason if self._guard else None
 
+    @property
+    def failure(self) -> str | None:
+        """Why the kernel ended, where that is our own doing and not its notebook's, as a sentence; None otherwise."""
+        if self._guard and self._guard.error:
+            return f"the guard of a kernel failed ({type(self._guard.error).__name__}: {self._guard.error})"
+        if getattr(self.process, "lost", False):
+            return "the process that kernels are forked from has ended"
+        return None
+
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Settle the connection: sockets of the grader's, in a folder that the kernel does not see."""
         if self._private is None:

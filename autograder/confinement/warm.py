@@ -42,6 +42,7 @@ class Forked:
         self._status = status
         self._one_at_a_time = threading.Lock()  # the guard asks, and so does the client
         self.returncode: int | None = None
+        self.lost = False  # whether the warm process has ended, and with it its kernels
         told = status.recv(64)
         if not told:
             raise RuntimeError("the warm process ended before it forked")
@@ -52,7 +53,8 @@ class Forked:
         with self._one_at_a_time:
             if self.returncode is None and select.select([self._status], [], [], 0)[0]:
                 told = self._status.recv(64)
-                self.returncode = int(told) if told else -signal.SIGKILL  # without a word: the warm process is gone
+                self.returncode = int(told) if told else -signal.SIGKILL
+                self.lost = not told  # without a word: the warm process is gone
                 self._status.close()
             return self.returncode
 
@@ -230,6 +232,8 @@ def _kernel(arguments: Sequence[str]) -> None:
         if pyplot := sys.modules.get("matplotlib.pyplot"):
             pyplot.install_repl_displayhook()
     app.start()
+    while True:  # code of the notebook has stopped the loop; the grader ends a kernel by a signal
+        app.io_loop.start()
 
 
 if __name__ == "__main__":
