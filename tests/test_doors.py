@@ -7,7 +7,9 @@ A class of a hundred submissions to the small NumPy course, each with one peculi
 import codecs
 import copy
 import json
+import random
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -472,6 +474,22 @@ def syntax_error(book, folder):
 
 
 RELEASED = []  # folder of the release
+MIXED = 24  # submissions with several peculiarities each, drawn from those above
+
+
+def mixed(number, book, folder):
+    """Write a submission with two or three peculiarities of the class, and in one of its encodings or under a name."""
+    draw = random.Random(number)
+    changes = [name for name in CLASS if name.startswith(("cell_", "picture_", "time_", "no_time_", "own_", "np_"))]
+    changes += ["marks_stripped", "graded_cell_changed", "graded_cell_deleted", "cells_of_ones_own", "nearly_the_name"]
+    for name in draw.sample(changes, draw.choice((2, 3))):
+        with suppress(StopIteration, FileExistsError):  # what one has taken away, another cannot change
+            book = CLASS[name][0](book, folder) or book
+    name = draw.choice([FILE, FILE, *OTHER_NAMES.values()])
+    text = nbformat.writes(book)
+    encode = draw.choice([str.encode, *ENCODINGS.values()])
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(encode(text))
 
 
 def write_class(course):
@@ -489,6 +507,10 @@ def write_class(course):
         if made is not None:
             made = made if isinstance(made, str | bytes) else nbformat.writes(made)
             (folder / FILE).write_bytes(made if isinstance(made, bytes) else made.encode())
+    for number in range(MIXED):
+        folder = course / "submitted" / f"mixed_{number}" / NAME
+        folder.mkdir(parents=True)
+        mixed(number, copy.deepcopy(release), folder)
 
 
 def scores(course):
@@ -529,14 +551,16 @@ def test_files_beside_the_notebook_are_released(graded):
 
 
 def test_each_submission_earns_what_it_should(graded):
+    found = {student: points for student, points in scores(graded[0])[0].items() if student in CLASS}
     # Who hands in no notebook is not in nbgrader's gradebook.
-    assert scores(graded[0])[0] | {"nothing": 0.0} == {s: float(points) for s, (_, points, _) in CLASS.items()}
+    assert found | {"nothing": 0.0} == {s: float(points) for s, (_, points, _) in CLASS.items()}
 
 
 def test_both_doors_give_the_same_points(graded):
     one, other = scores(graded[0])[0], scores(graded[1])[0]
     # Stock nbgrader does not see a student without any file of the name that it looks for, and gives no points either.
     assert {s for s in one if s not in other} <= {s for s, (_, points, _) in CLASS.items() if not points}
+    assert {f"mixed_{number}" for number in range(MIXED)} <= one.keys() & other.keys()
     assert other == {student: points for student, points in one.items() if student in other}
 
 

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -54,12 +53,11 @@ class Sent:
 
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[int, bytes, object]] = {}  # key -> number, hash of its content, its owner
-        self._next = 0
-        self._used = Counter[int]()
+        self._keys: list[Hashable] = []  # key of what was sent, in order; a number is a place in it, modulo MOST_HELD
 
     def times_used(self, number: int) -> int:
         """Return how often a number was given to something new."""
-        return self._used[number]
+        return (len(self._keys) - 1 - number) // MOST_HELD + 1
 
     def number(self, key: Hashable, content: bytes, owner: object) -> tuple[int, bool]:
         """Return the number by which the kernel knows an object, and whether it has the number, and the content, yet.
@@ -70,10 +68,11 @@ class Sent:
         known = self._known.get(key)
         if known and known[1] == digest:
             return known[0], True
-        number = self._next % MOST_HELD
-        self._next += 1
-        self._used[number] += 1
-        self._known = {k: v for k, v in self._known.items() if v[0] != number and k != key}
+        number = len(self._keys) % MOST_HELD
+        before = self._keys[-MOST_HELD] if len(self._keys) >= MOST_HELD else None
+        if before in self._known and self._known[before][0] == number:
+            del self._known[before]  # whose number this was
+        self._keys.append(key)
         self._known[key] = number, digest, owner
         return number, False
 
