@@ -31,9 +31,12 @@ def container(tmp_path_factory):
     return root
 
 
-def run(root, submission):
+def run(root, submission, files=None):
     shutil.rmtree(root / "submission", ignore_errors=True)
     write(submission, root / "submission")
+    for name, text in (files or {}).items():
+        (root / "submission" / name).parent.mkdir(exist_ok=True)
+        (root / "submission" / name).write_text(text)
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(root), "AUTOGRADER": str(root)}
     command = ["bash", root / "source" / "run_autograder"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -42,10 +45,10 @@ def run(root, submission):
 
 def test_one_submission_earns_what_it_earns_here(container):
     submission = solved()
-    fill(submission, product_of_experts_answer=TEXTBOOK)
+    fill(submission, product_of_experts_answer="from textbook import product_of_experts")
     submission["1_paired_dataset (2)"] = submission.pop("1_paired_dataset")
     del submission["3_multiview_vae"]
-    result, _ = run(container, submission)
+    result, _ = run(container, submission, {"textbook.py": TEXTBOOK, ".git/1_paired_dataset.ipynb": "no notebook"})
     assert result["score"] == MOST - 15 - 1
     assert result["output"].startswith("Not handed in: 3_multiview_vae.ipynb.")
     lost = [test["name"] for test in result["tests"] if test["score"] < test["max_score"]]

@@ -11,9 +11,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 STUDENT = "student"
+MOST_FILES = 1500  # of a submission, folders included
 
 
 def main(root: Path) -> int:
@@ -27,12 +29,7 @@ def main(root: Path) -> int:
         released = {path.name for path in (course / "assignments" / assignment).glob("*.ipynb")}
         submitted = course / "submitted" / STUDENT / assignment
         submitted.mkdir(parents=True)
-        found = []
-        for path in sorted((root / "submission").rglob("*")):
-            name = re.sub(r"( ?\(\d+\)|-\d+)(?=\.ipynb$)", "", path.name)  # which a browser adds to a second download
-            if path.is_file() and not path.is_symlink() and name in released:
-                shutil.copy(path, submitted / name)
-                found.append(name)
+        copy_files(root / "submission", submitted, released)
         command = ["autograder", "grade", assignment, "--jobs", "1"]
         done = subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
         print(done.stdout, done.stderr, sep="\n")  # Gradescope shows this to instructors only
@@ -41,10 +38,26 @@ def main(root: Path) -> int:
             content = json.loads(graded.read_text())
         else:
             content = {"score": 0, "output": "The grader failed; this is not your fault. Your instructor can see why."}
-        if missing := sorted(released - set(found)):
+        said = [test["output"] for test in content.get("tests", [])]
+        if missing := [n for n in sorted(released) if any(text.startswith(f"{n} was not handed in") for text in said)]:
             content["output"] = f"Not handed in: {', '.join(missing)}. " + content.get("output", "")
     results.write_text(json.dumps(content, indent=1) + "\n")
     return 0
+
+
+def copy_files(source: Path, target: Path, released: Collection[str]) -> None:
+    """Copy what a student has submitted, without links and hidden folders; released notebooks to the top.
+
+    Other notebooks and files stay where they are: the grader finds which notebook is meant, and answers import modules.
+    """
+    for path in sorted(source.rglob("*"))[:MOST_FILES]:
+        relative = path.relative_to(source)
+        if not path.is_file() or path.is_symlink() or any(part.startswith(".") for part in relative.parts):
+            continue
+        name = re.sub(r"( ?\(\d+\)|-\d+)(?=\.ipynb$)", "", path.name)  # which a browser adds to a second download
+        place = target / (name if name in released else relative)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
 
 
 if __name__ == "__main__":
