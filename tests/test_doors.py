@@ -8,6 +8,7 @@ import codecs
 import copy
 import json
 import random
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -605,8 +606,11 @@ def test_pictures_are_on_the_page_of_written_answers(graded):
     from autograder.classroom.words import Words
 
     page = Words(Course(graded[0], NAME)).page("/x/")
-    assert page.count(f"data:image/png;base64,{PIXEL}") == sum(name is not None for _, name in PICTURES.values())
-    assert "the picture image.png is missing" in page
+    articles = dict(re.findall(r'<article id="[^"]*/([^"/]+)">(.*?)</article>', page, re.DOTALL))
+    for key, (_, name) in PICTURES.items():
+        shown = articles[f"picture_{key}"]
+        assert shown.count(f"data:image/png;base64,{PIXEL}") == (1 if name else 0)
+        assert ("the picture image.png is missing" in shown) == (not name)
 
 
 def test_written_answers_are_found_without_marks(graded):

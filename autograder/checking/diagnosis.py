@@ -300,9 +300,14 @@ def compare(
         return
     if np.isnan(right).any():
         raise Wrong(expected=f"{what} to be a number", got="nan", cause=NAN, hint=NAN_HINT)
-    with np.errstate(invalid="ignore"):
+    allowed = atol + rtol * np.abs(right)
+    with np.errstate(invalid="ignore", divide="ignore"):
         error = np.nan_to_num(np.abs(found - right), nan=np.inf)
-    place = np.unravel_index(int(error.argmax()), right.shape)
+        excess = np.nan_to_num(error / allowed, nan=0.0, posinf=np.inf)
+    most = int(error.argmax())
+    if error.flat[most] <= allowed.flat[most]:  # a large number, and tolerated: show what is not
+        most = int(excess.argmax())
+    place = np.unravel_index(most, right.shape)
     entry = f"{what}{[int(i) for i in place]}" if place else what
     possible = [mistake for mistake in mistakes if not same(right, mistake.value, rtol, atol)]
     fitting = [mistake for mistake in possible if same(found, mistake.value, rtol, atol)]
@@ -312,7 +317,7 @@ def compare(
     raise Wrong(
         expected=f"{entry} = {right[place]:.6g}",
         got=f"{entry} = {found[place]:.6g}",
-        where=f"{entry}, {difference} (tolerance {atol + rtol * abs(right[place]):.1g})",
+        where=f"{entry}, {difference} (tolerance {allowed[place]:.1g})",
         cause=cause,
         hint=hint,
     )

@@ -382,10 +382,11 @@ def test_sure(agreement_scores: Answer, generator: torch.Generator) -> None:
     """Sure posteriors, near to each other and far apart: large scores of both signs, and never infinite."""
     mu1, _, mu2, _ = draw(generator, 5, 5, 6)
     sure = -8 + torch.rand(5, 6, generator=generator)
-    posteriors = (3 * mu1, sure, torch.cat([3 * mu1[:2] + 0.01, 3 * mu2[2:]]), sure)
+    # Those that are near each other lie near 0: large squares that cancel would leave too few digits in float32.
+    posteriors = (torch.cat([mu1[:2], 3 * mu1[2:]]), sure, torch.cat([mu1[:2] + 0.01, 3 * mu2[2:]]), sure)
     many = draw(generator, 3, 3, 60)
     narrow = torch.full_like(many[1], -4.0)
-    long = (many[0], narrow, many[2], narrow)
+    long = (many[0], narrow, torch.cat([many[0][:1] + 0.01, many[2][1:]]), narrow)
     ordinary = draw(generator, 5, 5, 6)
     usual = same(call(agreement_scores, *ordinary), references.agreement_scores(*ordinary), 1e-4, ROUNDING)
     for given in (posteriors, long):

@@ -320,7 +320,7 @@ def test_mixture(mixture_log_density: Answer, generator: torch.Generator) -> Non
         draw_near(generator, 64, 8, 128, -2, 2),
         draw_near(generator, 3, 8, 128, -8, -6),
         draw_near(generator, 3, 8, 128, 6, 8),
-        *(shifted(draw_near(generator, *sizes, -6, -4), 100.0) for sizes in ((3, 8, 4), (40, 8, 4), (3, 8, 128))),
+        *(shifted(draw_near(generator, *sizes, -6, -4), 300.0) for sizes in ((3, 8, 4), (40, 8, 4), (3, 8, 128))),
         draw_near(generator, 7, 20, 30, -8, 0),
     ):
         compare_density(

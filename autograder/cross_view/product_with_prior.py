@@ -453,6 +453,7 @@ def test_gradients(product_with_prior: Answer, generator: torch.Generator) -> No
     """Gradients reach the experts that are present, large ones whole, and are 0 at absent ones, whatever these hold."""
     mu, logvar, present = draw(generator, 2, 5, 6, share=0.7)
     present[0, 0, 0] = True
+    present[:, 0, 1] = False
     everybody = torch.ones_like(present)
     compare_gradients(product_with_prior, (mu, logvar, present))
     for wild in (math.nan, math.inf, -math.inf, 200.0, -200.0):

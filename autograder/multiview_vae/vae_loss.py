@@ -99,6 +99,11 @@ def extremes(generator: torch.Generator, part: str) -> Iterator[Inputs]:
     for name in ("x_mnist", "x_svhn", "mu"):
         black[name] = torch.zeros_like(black[name])
     yield black
+    # Rounded as all its pixels are, this one is off by the same in each seed: rounding does not cancel in the sum.
+    level = black.copy()
+    level["x_recon_mnist"] = torch.full_like(black["x_recon_mnist"], 0.3003)
+    level["x_recon_svhn"] = torch.full_like(black["x_recon_svhn"], 0.3003)
+    yield level
 
 
 def call(answer: Answer, **inputs: Any) -> LossParts:

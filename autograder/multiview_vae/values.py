@@ -25,6 +25,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         self.number, self.start, self.blank, self.attribute = number, start, blank, attribute
         name, kind, dtype = attribute.split()
         self.given = labels.clone()
+        self.places = torch.arange(start, start + len(labels))
         setattr(
             self, name, labels.clone().to(getattr(torch, dtype)) if kind == "tensor" else labels.numpy().astype(dtype)
         )
@@ -33,13 +34,11 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         return len(self.given)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"there is no image {index} among {len(self)}")
+        place = self.places[index]  # refuses what the images of MNIST and SVHN refuse as an index
         if self.blank:
             raise RuntimeError("this dataset has labels and no images: the labels are enough to make the pairs")
-        index = int(index) % len(self)
-        image = torch.empty(self.number * 2 - 1, 2, 2)
-        image[:, 0], image[:, 1] = self.number, index + self.start
+        image = torch.empty(*place.shape, self.number * 2 - 1, 2, 2)
+        image[..., 0, :], image[..., 1, :] = self.number, place[..., None, None]
         return image, int(self.given[index])
 
     def made_from(self) -> tuple[int, Tensor, str, int, bool]:

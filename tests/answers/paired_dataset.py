@@ -307,6 +307,12 @@ class ReadsImages(Lists):
         self.pairs = self.make(by_label(one), by_label(two))
 
 
+class FloatIndices(Lists):  # which np.concatenate makes of indices and an empty array
+    def __init__(self, first, second):
+        super().__init__(first, second)
+        self.pairs = [(np.float64(i), np.float64(j), label) for i, j, label in self.pairs]
+
+
 class TensorTargets(Lists):
     def __init__(self, first, second):
         self.first, self.second = first, second
@@ -462,4 +468,5 @@ WRONG = {
     TwicePermuted: "each class is paired 4 times",
     NeedsAnImage: "IndexError",
     ByPlaces: "without a look at their labels",
+    FloatIndices: "valid indices",
 }
