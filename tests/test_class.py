@@ -1004,17 +1004,17 @@ def test_a_postgresql_gradebook(course, tmp_path):
     if not found:
         pytest.skip("no PostgreSQL server is installed")
     data, port = tmp_path / "data", free_port()
-    account = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+    account = {"user": "nobody"} if os.geteuid() == 0 else {}  # PostgreSQL refuses to run as root
     data.mkdir()
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     if account:
         shutil.chown(data, "nobody")
     how = {"check": True, "capture_output": True, "cwd": "/"}
-    subprocess.run([*account, found[-1], "-D", data, "-U", "lab", "--auth=trust"], **how)
+    subprocess.run([found[-1], "-D", data, "-U", "lab", "--auth=trust"], **how, **account)
     options = f"-p {port} -k {data} -c listen_addresses=127.0.0.1"
     server = found[-1].with_name("pg_ctl")
-    subprocess.run([*account, server, "-D", data, "-o", options, "-w", "-l", data / "log", "start"], **how)
+    subprocess.run([server, "-D", data, "-o", options, "-w", "-l", data / "log", "start"], **how, **account)
     try:
         subprocess.run([found[-1].with_name("createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "lab", "lab"], **how)
         url = f"postgresql+psycopg://lab@127.0.0.1:{port}/lab"
@@ -1025,7 +1025,7 @@ def test_a_postgresql_gradebook(course, tmp_path):
         assert result.returncode == 0, result.stderr
         expect_all(course, url)
     finally:
-        subprocess.run([*account, server, "-D", data, "-m", "immediate", "stop"], **how)
+        subprocess.run([server, "-D", data, "-m", "immediate", "stop"], **how, **account)
 
 
 def test_a_class_is_graded_in_the_memory_of_a_few(released, monkeypatch):
