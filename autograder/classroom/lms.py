@@ -25,6 +25,7 @@ from autograder.configuration import Configuration
 from autograder.files import write_whole
 from autograder.notebooks.locating import locate, unusable
 from autograder.notebooks.release import release_notebooks, releases_of
+from autograder.notebooks.repair import MOST_FILES
 
 # Names of Canvas: lastfirst_ID_UPLOAD_file. Of Moodle: Full Name_ID_assignsubmission_file_/file, in folders or flat.
 # Both take the underscores out of people's names, so that the first number after one is the system's own.
@@ -39,7 +40,6 @@ _ARCHIVE = re.compile(r"\.(zip|tar|tgz|tar\.(gz|bz2|xz))$", flags=re.IGNORECASE)
 _OF_SYSTEMS = re.compile(
     r"(^|/)(__MACOSX|\.ipynb_checkpoints)/|(^|/)(\._[^/]*|\.DS_Store|Thumbs\.db)$"
 )  # nobody's work
-_MOST_FILES = 2000  # of one student
 _MOST_BYTES = 256 << 20  # of one student's files, unpacked
 _LONGEST = 150  # characters of a file's name
 _PIECE = 1 << 20
@@ -170,8 +170,8 @@ def _some(file: IO[bytes] | None) -> IO[bytes]:
 
 
 def _refuse_many(count: int) -> None:
-    if count > _MOST_FILES:
-        raise ValueError(f"more than {_MOST_FILES:,} files")
+    if count > MOST_FILES:
+        raise ValueError(f"more than {MOST_FILES:,} files")
 
 
 class _Unpacking:

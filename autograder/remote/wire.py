@@ -91,9 +91,9 @@ def encode(
     """Return a value as JSON-ready data.
 
     `mark` numbers a tensor or an array, so that both sides can refer to it later; `sent` is given where a grader
-    encodes for a kernel. An object with a method `made_from`,
-    one of the assignment's own values, is carried as the name of its class and what it is made from. Whatever
-    else is not a tensor, an array or plain Python data, or is too large, is carried as the name of its type.
+    encodes for a kernel. An object with a method `made_from`, one of the assignment's own values, is carried as the
+    name of its class and what it is made from. Whatever else is not a tensor, an array or plain Python data, or is too
+    large, is carried as the name of its type.
     """
     if value is None or isinstance(value, bool):
         return value

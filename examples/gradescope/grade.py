@@ -15,7 +15,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 STUDENT = "student"
-MOST_FILES = 1500  # of a submission, folders included
+MOST_FILES = 1500  # of a submission; the grader takes some more
 
 
 def main(root: Path) -> int:
@@ -49,11 +49,12 @@ def copy_files(source: Path, target: Path, released: Collection[str]) -> None:
     """Copy what a student has submitted, without links and hidden folders; released notebooks to the top.
 
     Other notebooks and files stay where they are: the grader finds which notebook is meant, and answers import modules.
+    Notebooks come first, so that no number of other files leaves one out.
     """
-    for path in sorted(source.rglob("*"))[:MOST_FILES]:
-        relative = path.relative_to(source)
-        if not path.is_file() or path.is_symlink() or any(part.startswith(".") for part in relative.parts):
-            continue
+    found = [path.relative_to(source) for path in source.rglob("*") if path.is_file() and not path.is_symlink()]
+    shown = [path for path in found if not any(part.startswith(".") for part in path.parts)]
+    for relative in sorted(shown, key=lambda path: (path.suffix != ".ipynb", path))[:MOST_FILES]:
+        path = source / relative
         name = re.sub(r"( ?\(\d+\)|-\d+)(?=\.ipynb$)", "", path.name)  # which a browser adds to a second download
         place = target / (name if name in released else relative)
         place.parent.mkdir(parents=True, exist_ok=True)
