@@ -9,7 +9,7 @@ RUN apt-get update \
 WORKDIR /course
 COPY . /course
 # Editable: the course's own folder is the package that grades.
-RUN python -m pip install --no-cache-dir --editable .
+RUN python -m pip install --no-cache-dir --editable './nbverdict[nbgrader]' --editable .
 
 EXPOSE 8888
 # Root grades, so that each kernel runs as another user; students' own servers run as themselves.

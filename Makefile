@@ -14,9 +14,9 @@ DEMO := results/demo
 
 setup: .venv/installed
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml nbverdict/pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable './nbverdict[nbgrader]' --editable '.[dev]'
 	touch $@
 
 sandbox:  ## install bubblewrap, a layer of the confinement, where that is possible
@@ -37,8 +37,8 @@ demo: setup  ## grade the made-up class, in a course of its own, and show who lo
 # One thread for each of three test processes: with more, they fight for the cores. Files in their order: sorted by their
 # number of tests, as pytest-xdist has it, the longest would come last. Loading nbval takes each process seconds, and only
 # its own run needs it.
-test: setup  ## lint, types, unit tests, release, made-up class, and the solutions' outputs
-	ruff check . && ruff format --check . && mypy
+test: setup  ## lint, types, layers, unit tests, release, made-up class, and the solutions' outputs
+	ruff check . && ruff format --check . && mypy && lint-imports
 	OMP_NUM_THREADS=1 pytest -p no:nbval --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	OMP_NUM_THREADS=1 pytest --numprocesses 3 --dist loadfile --nbval solutions $(EXAMPLE)/solutions
 

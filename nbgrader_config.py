@@ -2,15 +2,18 @@
 
 from importlib.util import find_spec
 
-from autograder.configuration import configure
+from nbverdict.configuration import configure
 
 c = get_config()  # noqa: F821  (put here by the configuration loader)
 configure(c)
 
 c.CourseDirectory.course_id = "multiview-vae-lab"
-# What the notebooks import besides installed packages, and the embedded data, drawn once for all kernels.
-c.ConfinedProvisioner.readable = [*find_spec("lab_utils").submodule_search_locations]
-c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.cache.drawn_data"}
+# What the notebooks import besides installed packages (of `autograder`, the checks stay out of sight), and the embedded
+# data, drawn once for all kernels.
+c.ConfinedProvisioner.readable = [
+    folder for name in ("autograder", "lab_utils") for folder in find_spec(name).submodule_search_locations
+]
+c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.shared.drawn_data"}
 # What the notebooks import is imported once, by the process that kernels are forked from.
 c.ConfinedProvisioner.preload += [
     *("torch", "numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg"),
@@ -22,6 +25,6 @@ c.ConfinedProvisioner.preload += [
 # would train judges of its own.
 # c.ExecuteOutside.everything = True
 # c.ConfinedProvisioner.preload += ["torch._dynamo", "sklearn.linear_model", "sklearn.manifold"]
-# c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.cache.drawn_data_and_judges"}
+# c.ConfinedProvisioner.folders = {"LAB_DATA_DIR": "lab_utils.shared.drawn_data_and_judges"}
 # True: no submission is run unless every layer that keeps students' code in is active (see `autograder doctor`).
 c.ConfinedProvisioner.require = False

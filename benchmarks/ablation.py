@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from autograder.files import write_whole
 from benchmarks.lab import (
     CORE_BATCH,
     CORE_RATE,
@@ -43,6 +42,7 @@ from lab_utils.figures import GREY, JOINT_COLOUR, MNIST_COLOUR, SVHN_COLOUR
 from lab_utils.judges import Judges, load_judges
 from lab_utils.metrics import LabelledPairs, evaluate
 from lab_utils.training import Training
+from nbverdict.files import write_whole
 
 DOCS = Path(__file__).parent.parent / "docs"
 METRICS = {"mnist_to_svhn": "MNIST→SVHN", "svhn_to_mnist": "SVHN→MNIST", "joint": "joint"}

@@ -32,11 +32,11 @@ import nbformat
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderApp
 
-from autograder.classroom.course import Course
-from autograder.classroom.scheduling import grade
 from benchmarks import with_otter
 from benchmarks.stock import STOCK_CONFIG
 from examples.make_class import ASSIGNMENT, POINTS
+from nbverdict.classroom.course import Course
+from nbverdict.classroom.scheduling import grade
 from tests.attacks import ATTACKS
 from tests.attacks import making as those
 from tests.attacks.common import BYSTANDER, SECRET
@@ -168,7 +168,7 @@ with open("total", "w") as file:
 
     def prepare(self) -> None:
         """Write what otter-grader calls the autograder of each exercise, and see that right answers earn its points."""
-        for name in ("autograder", "lab_utils"):
+        for name in ("autograder", "lab_utils", "nbverdict"):
             shutil.copytree(ROOT / name, self.course / name, ignore=shutil.ignore_patterns("__pycache__"))
         those.make_canary(self.course)
         those.make_bystander(self.attackers, self.course)
@@ -199,7 +199,7 @@ with open("total", "w") as file:
         command = [sys.executable, "-c", self.inside, notebook.name, f"{exercise}.zip", f"graded/{notebook.name}"]
         otter = Path((find_spec("otter") or sys.exit("otter-grader is not installed")).origin or "").parents[1]
         binds = ["--tmpfs", str(ROOT), "--ro-bind", sys.prefix, sys.prefix, "--ro-bind", str(otter), str(otter)]
-        for name in ("autograder", "lab_utils"):
+        for name in ("autograder", "lab_utils", "nbverdict"):
             binds += ["--ro-bind", str(self.course / name), str(self.course / name)]
         seen = environment(self.course)
         seen["PYTHONPATH"] = os.pathsep.join([str(self.course), str(otter)])
@@ -295,7 +295,7 @@ def inside(course: Path, arguments: list[str]) -> int:
 
 def make_course(folder: Path, config: str, nbgrader: Callable[..., tuple[int | None, str]]) -> None:
     """Write a course of nbgrader's with a release and the graded bystander."""
-    for name in ("autograder", "lab_utils", "solutions", "tests/answers"):  # what a course holds here
+    for name in ("autograder", "lab_utils", "nbverdict", "solutions", "tests/answers"):  # what a course holds here
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "nbgrader_config.py").write_text(config)
     those.make_canary(folder)

@@ -34,10 +34,10 @@ from unittest.mock import patch
 
 import psutil
 
-from autograder.files import write_whole
 from benchmarks.stock import STOCK_CONFIG as STOCK
 from examples.make_class import ASSIGNMENT, CLASS, EXPECTED, POINTS, make_class
 from lab_utils.figures import GREY, JOINT_COLOUR
+from nbverdict.files import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 PAUSE = 5  # seconds between two looks at the memory, which cost some time of a processor
@@ -55,11 +55,11 @@ WAITS = {
     "unchanged": "a run in which nothing has changed, one student",
 }
 PARTS = {  # of the time of one submission: where it is spent -> module and function
-    "gathering its files": ("autograder.classroom.scheduling", "gather"),
-    "starting kernels": ("autograder.notebooks.execute", "ExecuteOutside.start_new_kernel_client"),
-    "the student's own cells": ("autograder.notebooks.execute", "ExecuteOutside._execute"),
-    "checks, with {calls} calls of the answers": ("autograder.notebooks.execute", "ExecuteOutside._judge"),
-    "nbgrader's folders and gradebook": ("autograder.classroom.scheduling", "record"),
+    "gathering its files": ("nbverdict.classroom.scheduling", "gather"),
+    "starting kernels": ("nbverdict.notebooks.execute", "ExecuteOutside.start_new_kernel_client"),
+    "the student's own cells": ("nbverdict.notebooks.execute", "ExecuteOutside._execute"),
+    "checks, with {calls} calls of the answers": ("nbverdict.notebooks.execute", "ExecuteOutside._judge"),
+    "nbgrader's folders and gradebook": ("nbverdict.classroom.scheduling", "record"),
 }
 DOCS = ROOT / "docs" / "grading.json"
 PAGE = """# Seconds per submission
@@ -158,7 +158,7 @@ def make_course(release: Path, folder: Path, config: str, students: int) -> Path
 def graders() -> dict[str, Grader]:
     """Return what is compared, by the key of `--json`; otter-grader only if it is installed."""
     nbgrader = [sys.executable, "-m", "nbgrader", "autograde", ASSIGNMENT, "--force"]
-    ours = [sys.executable, "-m", "autograder", "grade", ASSIGNMENT, "--force", "--jobs"]
+    ours = [sys.executable, "-m", "nbverdict", "grade", ASSIGNMENT, "--force", "--jobs"]
     config = (ROOT / "nbgrader_config.py").read_text()
     everything = config.replace("\n# c.", "\nc.")
     found = {
@@ -306,9 +306,9 @@ def profile(release: Path, times: int = 3) -> dict[str, float]:
     """Return where the seconds of one right submission go, one notebook after the other, in this process and warm."""
     import importlib
 
-    from autograder.classroom.course import Course
-    from autograder.classroom.scheduling import grade
-    from autograder.remote.conversation import Conversation
+    from nbverdict.classroom.course import Course
+    from nbverdict.classroom.scheduling import grade
+    from nbverdict.remote.conversation import Conversation
 
     course = make_course(release, release.parent / "profile", (ROOT / "nbgrader_config.py").read_text(), 1)
     seconds = dict.fromkeys(PARTS, 0.0)
@@ -325,7 +325,7 @@ def profile(release: Path, times: int = 3) -> dict[str, float]:
 
     with chdir(course), ExitStack() as changed:
         found, student = Course(course, ASSIGNMENT), next((course / "submitted").iterdir()).name
-        changed.enter_context(patch("autograder.classroom.scheduling.cores", return_value=1))
+        changed.enter_context(patch("nbverdict.classroom.scheduling.cores", return_value=1))
         grade(found, student)
         for part, (module, name) in PARTS.items():
             *owners, function = name.split(".")

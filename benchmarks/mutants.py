@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autograder import check
-from autograder.files import write_whole
 from lab_utils import load_definition
+from nbverdict.files import write_whole
 
 ROOT = Path(__file__).parent.parent
 EQUIVALENT = Path(__file__).with_name("mutants.json")

@@ -37,7 +37,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.datasets import MNIST
 
-from autograder.files import write_whole
 from benchmarks.ablation import spread
 from benchmarks.lab import (
     CORE_BATCH,
@@ -66,6 +65,7 @@ from lab_utils.metrics import (
     sample,
 )
 from lab_utils.training import Training
+from nbverdict.files import write_whole
 
 HELD_OUT = 1500  # digits, as many as whole photographs have
 LATENT, WIDTH, BATCH, DRAWS = 20, 32, 64, 10_000

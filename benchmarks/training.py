@@ -27,7 +27,6 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from autograder.files import write_whole
 from benchmarks.lab import (
     CORE_RATE,
     MultiViewVAE,
@@ -44,6 +43,7 @@ from lab_utils.batches import PairBatches, stack_pairs
 from lab_utils.data import DigitImages, Views, hold_out
 from lab_utils.metrics import LabelledPairs, elbo_terms
 from lab_utils.training import Training, autocast
+from nbverdict.files import write_whole
 
 BATCH, TURN = 64, 30
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -16,8 +16,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from autograder.assignments import find_exercise
 from examples.make_class import POINTS, SOLUTION, graded
+from nbverdict.checks.assignments import find_exercise
 
 TEST = """
 from otter.test_files import test_case

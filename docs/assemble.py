@@ -12,15 +12,15 @@ from typing import Any
 
 import nbformat
 
-from autograder.notebooks.feedback import LATEX, formula
+from nbverdict.classroom.feedback import LATEX, formula
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = "`examples/numpy_course`"  # a folder of the repository, not of the site
 REFERENCE = {
-    "autograder": "What a notebook calls.",
-    "autograder.checking.diagnosis": "What a check file uses to compare, and to name causes.",
-    "autograder.checking.report": "What a check found.",
-    "autograder.configuration": "What a course's `nbgrader_config.py` calls.",
+    "nbverdict": "What a notebook calls.",
+    "nbverdict.checks.diagnosis": "What a check file uses to compare, and to name causes.",
+    "nbverdict.checks.report": "What a check found.",
+    "nbverdict.configuration": "What a course's `nbgrader_config.py` calls.",
     "lab_utils.data": "The two views, and where they come from.",
     "lab_utils.metrics": "How a trained model is measured.",
     "lab_utils.training": "The recipe, and what watches over a training.",

@@ -1,7 +1,7 @@
 """Write what students are given, as one zip file: `python examples/make_bundle.py [--to FILE]`.
 
-It holds the released notebooks, this package as a wheel, and a README that says how to open them in JupyterLab, VS Code
-and Colab. No solution is in it.
+It holds the released notebooks, the lab and nbverdict as wheels, and a README that says how to open them in JupyterLab,
+VS Code and Colab. No solution is in it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ and once a network for the installation: PyTorch takes several gigabytes. Nothin
 ## JupyterLab, or VS Code, on your machine
 
     python -m venv .venv
-    .venv/bin/python -m pip install {wheel}          (on Windows: .venv\\Scripts\\python)
+    .venv/bin/python -m pip install {wheels}          (on Windows: .venv\\Scripts\\python)
     .venv/bin/jupyter lab
 
 In VS Code, open this folder, open a notebook, click *Select Kernel* at its upper right, then *Python Environments*, and
@@ -30,9 +30,9 @@ choose `.venv`. With another environment, the first cell of each notebook instal
 ## Google Colab
 
 1. On https://colab.research.google.com click *File*, *Upload notebook*, and choose a notebook.
-2. Click the folder at the left edge, then the upload symbol, and upload `{wheel}`.
-3. Run the first cell, which installs that file where the lab is missing. It takes a minute or two. If Colab asks you to
-   restart the session, do, and go on.
+2. Click the folder at the left edge, then the upload symbol, and upload both files that end in `.whl`.
+3. Run the first cell, which installs these files where the lab is missing. It takes a minute or two. If Colab asks you
+   to restart the session, do, and go on.
 4. Notebooks 2 and 3, and those of `cross_view`, read what you wrote in earlier ones. Make the folders in which they
    look for them: `multiview_vae` and `cross_view`, beside each other, with your notebooks in them.
 5. Colab forgets its files when you leave: click *File*, *Download*, *Download .ipynb* each time, and hand in that file.
@@ -55,16 +55,17 @@ def main() -> int:
         print("error: there is no release yet; run: make release")
         return 2
     with tempfile.TemporaryDirectory() as name:
-        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", name, str(ROOT)]
-        subprocess.run(pip, check=True)
-        (wheel,) = Path(name).glob("*.whl")
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", name]
+        subprocess.run([*pip, ROOT / "nbverdict", ROOT], check=True)
+        wheels = sorted(Path(name).glob("*.whl"))
         to.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as file:
-            file.writestr(f"{FOLDER}/README.md", README.format(wheel=wheel.name))
-            file.write(wheel, f"{FOLDER}/{wheel.name}")
+            file.writestr(f"{FOLDER}/README.md", README.format(wheels=" ".join(wheel.name for wheel in wheels)))
+            for wheel in wheels:
+                file.write(wheel, f"{FOLDER}/{wheel.name}")
             for path in notebooks:
                 file.write(path, f"{FOLDER}/{path.relative_to(ROOT / 'assignments')}")
-    print(f"{len(notebooks)} notebooks, the wheel and a README: {to}")
+    print(f"{len(notebooks)} notebooks, two wheels and a README: {to}")
     return 0
 
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import torch
 
-from autograder.files import write_whole
 from lab_utils.errors import LabError
+from nbverdict.files import write_whole
 
 
 class Stateful(Protocol):

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from autograder.files import write_whole
 from lab_utils.cache import Split, cache_folder, embedded_file
 from lab_utils.errors import LabError, SettingError
+from nbverdict.files import write_whole
 
 SOURCES = ("embedded", "torchvision", "files")
 

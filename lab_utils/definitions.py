@@ -8,8 +8,8 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from autograder.imports import without_address_grammar
 from lab_utils.errors import LabError
+from nbverdict.imports import without_address_grammar
 
 with without_address_grammar():
     import nbformat

@@ -21,12 +21,12 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autograder.files import write_whole
 from lab_utils.automatic import watched
 from lab_utils.batches import Pairs
 from lab_utils.judges import Judges
 from lab_utils.metrics import LabelledPairs, MultiViewModel, decode, posteriors, sample
 from lab_utils.outputs import results_folder
+from nbverdict.files import write_whole
 
 MNIST_COLOUR, SVHN_COLOUR, JOINT_COLOUR, GREY = "#0072B2", "#D55E00", "#000000", "#999999"  # Okabe and Ito 2008
 VISIBLE = 0.02  # standard deviation of a pixel in 0..1, above which one sees it change

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autograder.files import write_whole
 from lab_utils.checkpoints import Checkpoint
+from nbverdict.files import write_whole
 
 
 def results_folder() -> Path | None:

@@ -17,12 +17,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from autograder.configuration import read_configuration
-from autograder.imports import uncollected
+from nbverdict.configuration import read_configuration
+from nbverdict.imports import uncollected
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent  # of the commands that tests start by themselves
-IMPORTED = ("torch", "nbgrader.apps.nbgraderapp", "autograder.classroom.command", "autograder.classroom.stock")
+IMPORTED = ("torch", "nbgrader.apps.nbgraderapp", "nbverdict.classroom.command", "nbverdict.classroom.stock")
 
 
 def run(cwd, *words, python=sys.executable, environment=None):
@@ -65,7 +65,7 @@ def _serve(configured):
         from alembic.script import ScriptDirectory
         from nbgrader import api, dbutil
 
-        from autograder.confinement import provisioner, scratch
+        from nbverdict.confinement import provisioner, scratch
     # For each new gradebook nbgrader would start a process that imports it all, to read this revision.
     revision = ScriptDirectory(dbutil.ALEMBIC_DIR).get_current_head()
     api.get_alembic_version = lambda: revision
@@ -102,6 +102,7 @@ def _become(handles, words, cwd, env):
     os.environ.clear()
     os.environ.update(env)
     name, *sys.argv[1:] = words
+    name = {"autograder": "nbverdict"}.get(name, name)  # a command of that module
     sys.path.insert(0, cwd)
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 

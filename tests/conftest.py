@@ -5,10 +5,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from autograder.assignments import known_assignments
-from autograder.imports import without_address_grammar
-from autograder.notebooks.release import graded_cells_of
-from autograder.remote import kernel, protocol
+from nbverdict.checks.assignments import known_assignments
+from nbverdict.imports import without_address_grammar
+from nbverdict.notebooks.release import graded_cells_of
+from nbverdict.remote import kernel, protocol
 
 with without_address_grammar():
     import nbformat

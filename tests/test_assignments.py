@@ -13,8 +13,8 @@ from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
 
 from autograder import check
-from autograder.assignments import Assignment, AssignmentError, assignments_in, find_exercise, known_assignments
-from autograder.checking.running import points_of
+from nbverdict.checks.assignments import Assignment, AssignmentError, assignments_in, find_exercise, known_assignments
+from nbverdict.checks.runner import points_of
 from tests import commands
 from tests.conftest import ASSIGNMENT, CELLS, EXERCISES, ROOT
 from tests.test_course import nbgrader, output_of
@@ -52,7 +52,7 @@ def course(tmp_path, monkeypatch):
 def test_an_installed_assignment_is_found_without_importing_it():
     code = """
 import sys
-from autograder.assignments import known_assignments
+from nbverdict.checks.assignments import known_assignments
 print(list(known_assignments()["multiview_vae"].exercises))
 print([name for name in sys.modules if name in ("torch", "pytest", "autograder.multiview_vae")])
 """
@@ -68,7 +68,7 @@ def test_another_package_offers_an_assignment_by_its_entry_point(tmp_path):
     (tmp_path / "theirs-1.0.dist-info").mkdir()
     (tmp_path / "theirs-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
     (tmp_path / "theirs-1.0.dist-info" / "entry_points.txt").write_text(
-        "[autograder.assignments]\nours = their_checks\n"
+        "[nbverdict.assignments]\nours = their_checks\n"
     )
     code = "from autograder import check; print(check('warm_up', lambda: 1).score, check('warm_up', lambda: 2).score)"
     command, environment = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -96,7 +96,7 @@ def test_two_exercises_of_one_name_are_an_error_and_their_files_stay_apart(cours
         shutil.move(course / "checks" / assignment, course / f"only_{right}" / "checks" / assignment)
         exercise = assignments_in(course / f"only_{right}")[assignment].exercises["warm_up"]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("autograder.checking.running.find_exercise", lambda name, exercise=exercise: exercise)
+            patch.setattr("nbverdict.checks.runner.find_exercise", lambda name, exercise=exercise: exercise)
             assert check("warm_up", lambda right=right: right).score == 2
     assert "helper" not in sys.modules
 
@@ -135,9 +135,9 @@ def test_a_file_without_a_declaration_is_a_helper(course):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("import no_such_module\n", "cannot be read by pytest: .*no_such_module"),
+        ("import no_such_module\n", "cannot be imported: .*no_such_module"),
         ("def test_it(warm_up):\n    pass\n", "test_it in .*warm_up.py does not say what it earns"),
-        ("", "pytest found no check in .*warm_up.py"),
+        ("", "there is no check in .*warm_up.py"),
     ],
 )
 def test_checks_that_cannot_run_are_an_error_and_no_perfect_report(course, text, problem):

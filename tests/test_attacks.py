@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from autograder import assignments
-from autograder.classroom.course import Course
-from autograder.classroom.scheduling import grade
-from autograder.confinement.layers import Confinement
+from nbverdict.checks import assignments
+from nbverdict.classroom.course import Course
+from nbverdict.classroom.scheduling import grade
+from nbverdict.confinement.layers import Confinement
 from tests.attacks import ATTACKS, making
 from tests.attacks.common import BYSTANDER, SECRET
 from tests.conftest import MOST, ROOT
@@ -30,7 +30,7 @@ def attacked(tmp_path_factory):
     if lacking := [layer.name for layer in Confinement().layers() if layer.needed and not layer.active]:
         pytest.skip(f"this machine cannot keep the attackers in: it lacks {', '.join(lacking)}")
     course = tmp_path_factory.mktemp("attacked") / "course"
-    for name in ("autograder", "lab_utils", "solutions", "tests/answers"):
+    for name in ("autograder", "lab_utils", "nbverdict", "solutions", "tests/answers"):
         shutil.copytree(ROOT / name, course / name, ignore=shutil.ignore_patterns("__pycache__"))
     (course / "nbgrader_config.py").write_text((ROOT / "nbgrader_config.py").read_text() + BOUNDS)
     nbgrader(course, "generate_assignment", "multiview_vae")

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from autograder import check
-from autograder.assignments import AssignmentError
-from autograder.checking.diagnosis import Wrong, compare
-from autograder.checking.running import run_checks
-from autograder.remote.stand_in import KernelAnswer
+from nbverdict.checks.assignments import AssignmentError
+from nbverdict.checks.diagnosis import Wrong, compare
+from nbverdict.checks.runner import run_checks
+from nbverdict.remote.stand_in import KernelAnswer
 from tests.conftest import ALL_CELLS, ALL_EXERCISES, ASSIGNMENT, EXERCISES, EXTENSION, asking
 
 ANSWERS = {name: importlib.import_module(f"tests.answers.{name}") for name in ALL_EXERCISES}
@@ -231,8 +231,8 @@ def test_a_run_that_finds_no_check_is_an_error_and_no_perfect_report(tmp_path, m
     empty = tmp_path / "empty.py"
     empty.write_text("")
     nothing = replace(EXERCISES["vae_loss"], checks=empty)
-    monkeypatch.setattr("autograder.checking.running.find_exercise", lambda name: nothing)
-    with pytest.raises(AssignmentError, match=r"no check in .*empty\.py.*NO_TESTS_COLLECTED"):
+    monkeypatch.setattr("nbverdict.checks.runner.find_exercise", lambda name: nothing)
+    with pytest.raises(AssignmentError, match=r"no check in .*empty\.py.*a function whose name begins with test_"):
         check("vae_loss", lambda *parts: None)
 
 

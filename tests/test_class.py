@@ -27,37 +27,37 @@ import pytest
 from filelock import FileLock
 from nbgrader.api import Gradebook
 
-import autograder.classroom.scheduling
-import autograder.notebooks.work
-from autograder.__main__ import main
-from autograder.checking.report import Result
-from autograder.classroom.command import graded_by
-from autograder.classroom.course import Course, CourseError
-from autograder.classroom.gathering import gather, grade_digest, what_differs
-from autograder.classroom.page import class_page
-from autograder.classroom.pools import PoolError, pool
-from autograder.classroom.publishing import give_feedback, publish
-from autograder.classroom.results import (
+import nbverdict.classroom.scheduling
+import nbverdict.notebooks.work
+from examples.make_class import AVERAGED, PRODUCT, TEXTBOOK, find, solved
+from examples.make_class import POINTS as EACH
+from nbverdict.__main__ import main
+from nbverdict.checks.report import Finding, Result
+from nbverdict.classroom.command import graded_by
+from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.feedback import FeedbackExporter
+from nbverdict.classroom.gathering import gather, grade_digest, what_differs
+from nbverdict.classroom.page import class_page
+from nbverdict.classroom.pools import PoolError, pool
+from nbverdict.classroom.publishing import give_feedback, publish
+from nbverdict.classroom.results import (
     InWords,
     Outcome,
     Submission,
     as_csv,
-    as_gradescope,
     from_json,
     schema_page,
     to_json,
 )
-from autograder.classroom.scheduling import grade, grade_class
-from autograder.classroom.words import Words as ManualGrading
-from autograder.configuration import ConfigurationError
-from autograder.confinement.layers import ConfinementError
-from autograder.files import write_whole
-from autograder.notebooks.execute import ExecuteOutside
-from autograder.notebooks.feedback import FeedbackExporter
-from autograder.notebooks.work import Work
-from autograder.remote.conversation import Conversation, KernelLostError
-from examples.make_class import AVERAGED, PRODUCT, TEXTBOOK, find, solved
-from examples.make_class import POINTS as EACH
+from nbverdict.classroom.scheduling import grade, grade_class
+from nbverdict.classroom.words import Words as ManualGrading
+from nbverdict.configuration import ConfigurationError
+from nbverdict.confinement.layers import ConfinementError
+from nbverdict.doors.gradescope import as_gradescope
+from nbverdict.files import write_whole
+from nbverdict.notebooks.execute import ExecuteOutside
+from nbverdict.notebooks.work import Work
+from nbverdict.remote.conversation import Conversation, KernelLostError
 from tests import commands
 from tests.conftest import CELLS as GRADED
 from tests.conftest import MOST, ROOT
@@ -147,7 +147,7 @@ def gone(processes):
 
 def start(course, *options, wait_for=f"/{MOST:g}"):
     """Start grading, and return as soon as the first student is graded."""
-    command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", *options]
+    command = [sys.executable, "-m", "nbverdict", "grade", "multiview_vae", *options]
     streams = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
     # Whoever runs the tests in the background may ignore Ctrl-C, and a child would do as it does.
     process = subprocess.Popen(
@@ -208,7 +208,7 @@ def test_an_interrupt_that_python_drops_is_sent_again(monkeypatch, capsys):
         Last()
         time.sleep(20)
 
-    monkeypatch.setattr("autograder.__main__.read_configuration", interrupted)
+    monkeypatch.setattr("nbverdict.__main__.read_configuration", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # these tests may run where it is ignored
     try:
         assert main(["grade", "multiview_vae"]) == 130
@@ -244,7 +244,7 @@ def test_what_arrives_is_graded_as_it_comes_and_feedback_is_written_for_who_chan
     submitted, later = course / "submitted", tmp_path / "later"
     submitted.rename(later)
     shutil.copytree(later / "b_textbook", submitted / "b_textbook")
-    command = [sys.executable, "-m", "autograder", "watch", "multiview_vae", "--every", "0.2"]
+    command = [sys.executable, "-m", "nbverdict", "watch", "multiview_vae", "--every", "0.2"]
     process = subprocess.Popen(command, cwd=course, stderr=subprocess.PIPE, text=True)
     limit = threading.Timer(300, process.kill)  # no line would come any more, and the test would wait for one
     limit.start()
@@ -282,7 +282,7 @@ def test_where_nobody_can_be_executed_the_run_is_given_up(course, monkeypatch):
     def broken(work, at_once=1):
         raise ModuleNotFoundError("No module named 'autograder'")
 
-    monkeypatch.setattr("autograder.classroom.scheduling.execute", broken)
+    monkeypatch.setattr("nbverdict.classroom.scheduling.execute", broken)
     graded = []
     with pytest.raises(CourseError, match=r"none of the first 3 .* \(ModuleNotFoundError: No module"):
         graded.extend(grade_class(Course(course, "multiview_vae"), sorted(POINTS)))
@@ -292,12 +292,12 @@ def test_where_nobody_can_be_executed_the_run_is_given_up(course, monkeypatch):
 def test_three_that_cannot_be_executed_stop_nobody_either(course, monkeypatch):
     """The release can be: so it is those three."""
 
-    def broken(work, at_once=1, execute=autograder.classroom.scheduling.execute):
+    def broken(work, at_once=1, execute=nbverdict.classroom.scheduling.execute):
         if any(sign in work.notebooks[NAME] for sign in ("precision1, precision2 = 1", "os._exit", "while True:")):
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
         return execute(work)
 
-    monkeypatch.setattr("autograder.classroom.scheduling.execute", broken)
+    monkeypatch.setattr("nbverdict.classroom.scheduling.execute", broken)
     students = ["d_loops", "e_exits", "b_textbook", "f_right"]
     graded = [one.submission for one in grade_class(Course(course, "multiview_vae"), students)]
     assert [bool(submission.digest) for submission in graded] == [False, False, False, True]
@@ -325,12 +325,12 @@ def test_a_timestamp_that_is_no_date_costs_nobody_anything(course):
 
 
 def test_one_that_cannot_be_executed_stops_nobody_and_is_told(course, monkeypatch, capsys):
-    def full(files, folder, write=autograder.notebooks.work._write):
+    def full(files, folder, write=nbverdict.notebooks.work._write):
         if any(b"os._exit" in content for content in files.values()):
             raise OSError(28, "No space left on device")
         write(files, folder)
 
-    monkeypatch.setattr(autograder.notebooks.work, "_write", full)
+    monkeypatch.setattr(nbverdict.notebooks.work, "_write", full)
     monkeypatch.chdir(course)
     for student in "bcdg":
         shutil.rmtree(next((course / "submitted").glob(f"{student}_*")))
@@ -361,8 +361,8 @@ def test_where_nothing_can_be_recorded_the_run_is_given_up(course):
         ("c.ExecuteOutside.evrything = True", "c.ExecuteOutside.evrything is no option; did you mean everything"),
         ("c.ConfinedProvisionner.require = True", r"unknown; did you mean c.ConfinedProvisioner\?"),
         (
-            "c.ConfinedProvisioner.folders = {'LAB_DATA_DIR': 'lab_utils.cache.no_such_function'}",
-            "c.ConfinedProvisioner.folders: lab_utils.cache.no_such_function made no folder",
+            "c.ConfinedProvisioner.folders = {'LAB_DATA_DIR': 'lab_utils.shared.no_such_function'}",
+            "c.ConfinedProvisioner.folders: lab_utils.shared.no_such_function made no folder",
         ),
         (
             "c.ConfinedProvisioner.preload += ['no_such_module']",
@@ -404,7 +404,7 @@ def test_a_full_disk_is_told_in_a_line(course, monkeypatch, capsys):
     def full(path, content):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("autograder.classroom.recording.write_whole", full)
+    monkeypatch.setattr("nbverdict.classroom.recording.write_whole", full)
     monkeypatch.chdir(course)
     assert main(["grade", "multiview_vae", "--student", "f_right"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
@@ -412,7 +412,7 @@ def test_a_full_disk_is_told_in_a_line(course, monkeypatch, capsys):
 
 
 def test_sigterm_ends_a_run_like_an_interrupt(course):
-    command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", "--jobs", "1"]
+    command = [sys.executable, "-m", "nbverdict", "grade", "multiview_vae", "--jobs", "1"]
     with subprocess.Popen(command, cwd=course, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr.readline().startswith("a_right")
         process.send_signal(signal.SIGTERM)
@@ -507,12 +507,17 @@ def test_a_release_with_other_notebooks_than_those_handed_in_is_refused_before_t
 
 
 def test_a_course_with_another_copy_of_this_package_is_not_graded_by_both(course):
-    shutil.copytree(ROOT / "autograder", course / "autograder", ignore=shutil.ignore_patterns("__pycache__"))
-    Course(course, "multiview_vae")  # the same: nothing to choose between
-    with (course / "autograder" / "files.py").open("a") as file:
-        file.write("# mended here\n")
-    with pytest.raises(ConfigurationError, match=r"autograder differs from the installed package, .*pip install -e"):
-        Course(course, "multiview_vae")
+    generated = shutil.ignore_patterns("__pycache__")
+    for package, file in (("nbverdict/src/nbverdict", "files.py"), ("autograder", "multiview_vae/vae_loss.py")):
+        own = course / Path(package).name
+        shutil.copytree(ROOT / package, own, ignore=generated)
+        Course(course, "multiview_vae")  # the same: nothing to choose between
+        with (own / file).open("a") as content:
+            content.write("# mended here\n")
+        with pytest.raises(ConfigurationError, match=rf"{own} differs from the installed package, .*pip install -e"):
+            Course(course, "multiview_vae")
+        if package != "autograder":
+            shutil.rmtree(own)
     said = nbgrader(course, "autograde", "multiview_vae", "--student", "f_right", status=1)
     assert "differs from the installed package" in said
 
@@ -542,7 +547,7 @@ def test_the_old_grade_stays_until_the_new_one_is_there(course, monkeypatch):
     def killed(self, nb, resources):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("autograder.classroom.recording.Replay.preprocess", killed)
+    monkeypatch.setattr("nbverdict.classroom.recording.Replay.preprocess", killed)
     with pytest.raises(KeyboardInterrupt):
         list(grade_class(Course(course, "multiview_vae"), students, force=True))
     assert scores(course, *students) == [14, 15]
@@ -563,7 +568,7 @@ def test_where_a_new_submission_fails_nothing_of_the_old_one_counts(course, monk
     def fails(self, nb, resources):
         raise OSError("nothing")
 
-    monkeypatch.setattr("autograder.classroom.recording.Replay.preprocess", fails)
+    monkeypatch.setattr("nbverdict.classroom.recording.Replay.preprocess", fails)
     list(grade_class(Course(course, "multiview_vae"), students[:1], force=True))
     assert scores(course, *students) == [0, 15]
 
@@ -586,7 +591,7 @@ def test_who_is_no_longer_in_the_gradebook_is_graded_again(course):
 
 LOOK = """
 import sys
-from autograder.__main__ import main
+from nbverdict.__main__ import main
 assert main(["grade", "multiview_vae", "--student", "f_right"]) == 0
 print("imported:", [name for name in ("torch", "sklearn", "lark") if name in sys.modules])
 """
@@ -644,7 +649,7 @@ def test_a_halted_machine_costs_nobody_a_call(course, monkeypatch):
 
     answering = []
     ask = Conversation.ask
-    monkeypatch.setattr("autograder.remote.conversation.monotonic", leaping)
+    monkeypatch.setattr("nbverdict.remote.conversation.monotonic", leaping)
     monkeypatch.setattr(Conversation, "ask", lambda *args: (answering.append(1), ask(*args))[1])
     assert grade(Course(course, "multiview_vae"), "f_right").points == 15
     assert answering
@@ -670,7 +675,7 @@ def test_a_terminal_of_few_characters_and_a_folder_of_another_user(course, monke
     find({NAME: book}, "product_of_experts_answer").source = "def product_of_experts(*e):\n    raise ValueError('λ²')\n"
     path.write_text(nbformat.writes(book))
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    command = [sys.executable, "-m", "autograder", "grade", "multiview_vae", "--student", "g_right"]
+    command = [sys.executable, "-m", "nbverdict", "grade", "multiview_vae", "--student", "g_right"]
     result = subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "ValueError: \\u03bb" in result.stdout
@@ -679,7 +684,7 @@ def test_a_terminal_of_few_characters_and_a_folder_of_another_user(course, monke
     def refused(*args, **options):
         raise PermissionError(13, "Permission denied", "/course/grades/.lock")
 
-    monkeypatch.setattr("autograder.classroom.command.filelock.FileLock", refused)
+    monkeypatch.setattr("nbverdict.classroom.command.filelock.FileLock", refused)
     assert main(["grade", "multiview_vae"]) == 2
     assert "grades/.lock belongs to another user" in capsys.readouterr().err
     assert main(["grade", "multiview_vae", "--student", ""]) == 2
@@ -688,7 +693,7 @@ def test_a_terminal_of_few_characters_and_a_folder_of_another_user(course, monke
 def test_other_code_on_a_worker_is_refused(course):
     work = dataclasses.replace(gather(Course(course, "multiview_vae"), "a_right"), code="another")
     with pytest.raises(RuntimeError, match="another version of this package"):
-        autograder.notebooks.work.execute(work)
+        nbverdict.notebooks.work.execute(work)
 
 
 def test_notebooks_of_a_submission_run_side_by_side(course, monkeypatch):
@@ -700,11 +705,11 @@ def test_notebooks_of_a_submission_run_side_by_side(course, monkeypatch):
     all_three = threading.Barrier(3, timeout=10)
     judge = ExecuteOutside._judge
     monkeypatch.setattr(ExecuteOutside, "_judge", lambda *args: (all_three.wait(), judge(*args))[1])
-    executed = autograder.notebooks.work.execute(work, 2)
+    executed = nbverdict.notebooks.work.execute(work, 2)
     assert list(executed.notebooks) == list(work.notebooks)
     assert {name: report.score for name, report in executed.reports.items()} == EACH
     with pytest.raises(threading.BrokenBarrierError):
-        autograder.notebooks.work.execute(work, 1)
+        nbverdict.notebooks.work.execute(work, 1)
 
 
 def test_half_characters_and_terminal_commands_cost_one_exercise_and_harm_no_file(course):
@@ -821,7 +826,7 @@ def test_a_file_that_cannot_be_read_costs_nobody_else(course, monkeypatch):
             raise PermissionError(13, "Permission denied", "data.csv")
         return gather(course, student)
 
-    monkeypatch.setattr("autograder.classroom.scheduling.gather", unreadable)
+    monkeypatch.setattr("nbverdict.classroom.scheduling.gather", unreadable)
     both = grade_class(Course(course, "multiview_vae"), ["a_right", "f_right"])
     first, second = (one.submission for one in both)
     assert (first.points, second.points) == (0, 15)
@@ -839,7 +844,7 @@ def test_confinement_that_is_required_and_missing_stops_the_run(course, monkeypa
     def refused(work, at_once=1):
         raise ConfinementError("this machine lacks landlock")
 
-    monkeypatch.setattr("autograder.classroom.scheduling.execute", refused)
+    monkeypatch.setattr("nbverdict.classroom.scheduling.execute", refused)
     with pytest.raises(ConfinementError, match="lacks landlock"):
         grade(Course(course, "multiview_vae"), "a_right", force=True)
 
@@ -943,8 +948,8 @@ def test_workers_are_forks_that_share_what_was_prepared_and_compare_on_one_threa
 
 def test_jobs_share_the_processors(course, monkeypatch):
     seen = []
-    monkeypatch.setattr("autograder.classroom.command.cores", lambda: 8)
-    monkeypatch.setattr("autograder.classroom.command.grade_class", lambda *_, **how: seen.append(how) or [])
+    monkeypatch.setattr("nbverdict.classroom.command.cores", lambda: 8)
+    monkeypatch.setattr("nbverdict.classroom.command.grade_class", lambda *_, **how: seen.append(how) or [])
     for jobs in (1, 3, 16):
         list(graded_by(Course(course, "multiview_vae"), sorted(POINTS), jobs, None, force=True))
     assert [how["processors"] for how in seen] == [8, 2, 1]
@@ -958,26 +963,20 @@ def test_notebooks_that_run_side_by_side_share_the_processors(monkeypatch, noteb
     if given:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
     seen = []
-    monkeypatch.setattr(autograder.notebooks.work, "_assignment", lambda *_: seen.append(os.environ["OMP_NUM_THREADS"]))
-    monkeypatch.setattr(autograder.notebooks.work, "grading_code", lambda *_: "")
-    work = Work("course", {}, {f"{i}": "" for i in range(notebooks)}, {}, {}, "other")
-    with pytest.raises(RuntimeError, match="another version"):
-        autograder.notebooks.work.execute(work, 4)
+
+    class Told:
+        def __init__(self, notebook, assignment, config):
+            seen.append(config.ConfinedProvisioner.environment["OMP_NUM_THREADS"])
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(nbverdict.notebooks.work, "ExecuteOutside", Told)
+    monkeypatch.setattr(nbverdict.notebooks.work, "grading_code", lambda *_: "")
+    empty = nbformat.writes(nbformat.v4.new_notebook())
+    work = Work("course", {}, {f"{i}": empty for i in range(notebooks)}, {}, {}, "")
+    with pytest.raises(ZeroDivisionError):
+        nbverdict.notebooks.work.execute(work, 4)
     assert seen == [threads]
     assert os.environ.get("OMP_NUM_THREADS") == given
-
-
-def test_the_environment_is_as_before_even_after_an_error(monkeypatch):
-    monkeypatch.setenv("LAB_ONE", "before")
-
-    def fails():
-        assert (os.environ["LAB_ONE"], os.environ["LAB_TWO"]) == ("1", "2")
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError), autograder.notebooks.work.environment(LAB_ONE="1", LAB_TWO="2"):
-        fails()
-    assert os.environ["LAB_ONE"] == "before"
-    assert "LAB_TWO" not in os.environ
 
 
 def test_what_is_handed_in_is_read_up_to_a_bound(course):
@@ -1030,9 +1029,9 @@ def test_a_postgresql_gradebook(course, tmp_path):
 
 
 def test_a_class_is_graded_in_the_memory_of_a_few(released, monkeypatch):
-    monkeypatch.setattr("autograder.classroom.scheduling.MOST_WAITING", 3)
+    monkeypatch.setattr("nbverdict.classroom.scheduling.MOST_WAITING", 3)
     monkeypatch.setattr(
-        "autograder.classroom.scheduling.record",
+        "nbverdict.classroom.scheduling.record",
         lambda course, student, digest, executed: Submission(student, digest, ()),
     )
     seen = []
@@ -1055,9 +1054,10 @@ def test_a_class_is_graded_in_the_memory_of_a_few(released, monkeypatch):
 
 # --- results ---------------------------------------------------------------------------------------------------------
 
+FINDING = Finding("0", "1", "", "a <script>", "no")
 CHECKS = (
     Result("good", "passed", 2, 2),
-    Result("bad <b>", "wrong", 0, 1, "got: 1\nlikely cause: a <script>\nhint: no"),
+    Result("bad <b>", "wrong", 0, 1, str(FINDING), FINDING),
 )
 CLASS = [
     Submission(
@@ -1122,7 +1122,7 @@ def test_csv_has_the_questions_in_words_and_both_sums():
 
 
 def test_gradescope_has_a_test_for_each_check():
-    result = as_gradescope(CLASS[0])
+    result = as_gradescope(CLASS[0].outcomes)
     assert result["score"] == 2
     assert [test["score"] for test in result["tests"]] == [2, 0, 0, 0]
     assert sum(test["max_score"] for test in result["tests"]) == 3 + 15 + 15
@@ -1151,8 +1151,8 @@ def test_the_page_of_a_class():
 
 def test_who_wrote_no_answer_fails_no_check():
     text = "product_of_experts is not written yet: it raises NotImplementedError."
-    unwritten = Result("one", "error", 0, 15, text)
-    wrong = Result("two", "wrong", 0, 15, "likely cause: a guess")
+    unwritten = Result("one", "error", 0, 15, text, written=False)
+    wrong = Result("two", "wrong", 0, 15, str(FINDING), FINDING)
     outcomes = [Outcome("product_of_experts", "wrong", 0, 15, (check,)) for check in (unwritten, wrong)]
     students = [Submission(name, "x", (outcome,)) for name, outcome in zip("ab", outcomes, strict=True)]
     page = class_page("lab", {"product_of_experts": 15}, students, [], {}, lambda student, exercise: "")
@@ -1261,18 +1261,18 @@ def test_a_reply_with_a_strange_header_is_no_failure_of_the_grader(course, heade
 def test_an_exception_of_any_kind_is_one_students_only(course, monkeypatch, capsys):
     """Whatever the reason, and wherever it is raised: the others are graded."""
 
-    def odd(of, student, real=autograder.classroom.scheduling.gather):
+    def odd(of, student, real=nbverdict.classroom.scheduling.gather):
         if student == "b_textbook":
             raise AssertionError("nobody has thought of this")
         return real(of, student)
 
-    def unwritable(of, student, *rest, real=autograder.classroom.scheduling.record):
+    def unwritable(of, student, *rest, real=nbverdict.classroom.scheduling.record):
         if student == "c_averages":
             raise KeyError("nor of this")
         return real(of, student, *rest)
 
-    monkeypatch.setattr(autograder.classroom.scheduling, "gather", odd)
-    monkeypatch.setattr(autograder.classroom.scheduling, "record", unwritable)
+    monkeypatch.setattr(nbverdict.classroom.scheduling, "gather", odd)
+    monkeypatch.setattr(nbverdict.classroom.scheduling, "record", unwritable)
     students = ["a_right", "b_textbook", "c_averages", "f_right"]
     found = {one.submission.student: one.submission for one in grade_class(Course(course, "multiview_vae"), students)}
     assert [found[student].points for student in students] == [15, 0, 0, 15]

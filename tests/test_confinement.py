@@ -24,8 +24,8 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from nbclient import NotebookClient
 from traitlets.config import Config
 
-from autograder.confinement import scratch
-from autograder.confinement.layers import MECHANISMS, Confinement, ConfinementError, Limits, obstacles
+from nbverdict.confinement import scratch
+from nbverdict.confinement.layers import MECHANISMS, Confinement, ConfinementError, Limits, obstacles
 
 MODES = {
     "bubblewrap": ("bubblewrap", "landlock", "seccomp", "uid"),
@@ -373,7 +373,7 @@ def test_semaphores_and_folders_of_a_neighbour_stay_and_files_of_the_kernel_go(s
 
 
 def test_folders_that_others_cannot_read_are_not_shown_to_another_user(tmp_path, monkeypatch):
-    monkeypatch.setattr("autograder.confinement.layers.obstacles", lambda: dict.fromkeys(MECHANISMS, ""))
+    monkeypatch.setattr("nbverdict.confinement.layers.obstacles", lambda: dict.fromkeys(MECHANISMS, ""))
     assert Confinement().chosen()["uid"] == ""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -542,7 +542,7 @@ def test_a_fork_enters_without_exec(mode, tmp_path):
     script = f"""
 import os, pathlib, sys
 sys.path[:0] = {sys.path!r}
-from autograder.confinement import child
+from nbverdict.confinement import child
 from tests.test_confinement import opens
 pid = os.fork()
 if pid == 0:
@@ -592,7 +592,7 @@ def test_staging_is_bounded(tmp_path):
 
 
 def test_doctor():
-    command = [sys.executable, "-m", "autograder", "doctor"]
+    command = [sys.executable, "-m", "nbverdict", "doctor"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(lines) >= 10
     for name, why in obstacles().items():

@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.__main__ import main
-from autograder.classroom.course import Course, CourseError
-from autograder.classroom.scheduling import grade
 from examples.make_class import CLASS, EXPECTED
 from lab_utils import load_definition
+from nbverdict.__main__ import main
+from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.scheduling import grade
 from tests import commands
 from tests.commands import BIN
 from tests.conftest import ALL_CELLS, ALL_EXERCISES, CELLS, EXTENSION, ROOT, SOLUTIONS
@@ -173,7 +173,7 @@ def test_the_class_earns_what_is_expected(graded):
 @pytest.fixture
 def served(graded):
     """Yield the address of the page on which questions in words are graded, and the process that serves it."""
-    command = [sys.executable, "-m", "autograder", "words", "multiview_vae"]
+    command = [sys.executable, "-m", "nbverdict", "words", "multiview_vae"]
     heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # who runs the tests may ignore Ctrl-C
     with subprocess.Popen(command, cwd=graded, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         yield process.stderr.readline().strip(), process
@@ -262,7 +262,7 @@ def test_a_regrade_that_fails_replaces_the_old_score_and_keeps_what_was_graded_b
     with Gradebook(f"sqlite:///{graded}/gradebook.db", "multiview-vae-lab") as gradebook:
         by_hand(gradebook).manual_score = 2.5
         gradebook.db.commit()
-    monkeypatch.setattr("autograder.notebooks.execute.ExecuteOutside.preprocess", fail)
+    monkeypatch.setattr("nbverdict.notebooks.execute.ExecuteOutside.run", fail)
     outcomes = grade(Course(graded, "multiview_vae"), "ada_full_marks", force=True).outcomes
     assert {(outcome.points, outcome.status) for outcome in outcomes} == {(0, "error")}
     assert "nbgrader stopped at this submission: OSError: no space left" in outcomes[0].reasons[0]

@@ -13,13 +13,15 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.classroom.course import Course
-from autograder.classroom.recording import remembered
 from examples.numpy_course.make_class import HERE as NUMPY
+from nbverdict import judge
+from nbverdict.classroom.course import Course
+from nbverdict.classroom.recording import remembered
 from tests import commands
 from tests.test_course import nbgrader
 
@@ -475,6 +477,7 @@ def syntax_error(book, folder):
 
 
 RELEASED = []  # folder of the release
+SEED = 7
 MIXED = 24  # submissions with several peculiarities each, drawn from those above
 
 
@@ -535,10 +538,11 @@ def graded(tmp_path_factory):
     nbgrader(one, "generate_assignment", NAME)
     write_class(one)
     other = one.with_name("nbgrader")
-    shutil.copytree(one, other, symlinks=True)
+    for copy_of in (other, one.with_name("untouched")):
+        shutil.copytree(one, copy_of, symlinks=True)
     # Whoever hands in no notebook at all makes no run fail.
-    commands.run(one, "autograder", "grade", NAME)
-    commands.run(other, "nbgrader", "autograde", NAME)
+    commands.run(one, "autograder", "grade", NAME, "--seed", str(SEED))
+    commands.run(other, "nbgrader", "autograde", NAME, f"--ExecuteOutside.seed={SEED}")
     return one, other
 
 
@@ -565,9 +569,25 @@ def test_both_doors_give_the_same_points(graded):
     assert other == {student: points for student, points in one.items() if student in other}
 
 
+def test_every_door_gives_the_same_verdict_byte_for_byte(graded, monkeypatch):
+    """With one seed: the class, stock nbgrader, and the stateless call, as Gradescope, GitHub and `judge` make it."""
+    untouched = graded[0].with_name("untouched")
+    monkeypatch.chdir(untouched)
+    found = [{} for _ in range(3)]
+    by_hand = [student for student in CLASS if CLASS[student][1]][:25]
+    for student in [*(f"mixed_{number}" for number in range(15)), *by_hand]:
+        outcomes = [remembered(Course(course, NAME), student).outcomes for course in graded]
+        outcomes.append(judge(Path("submitted", student, NAME), Path("assignments", NAME), seed=SEED).outcomes)
+        for door, one in zip(found, outcomes, strict=True):
+            door[student] = msgspec.json.encode(one)
+    assert len(found[0]) == 40
+    assert found[0] == found[1]
+    assert found[0] == found[2]
+
+
 def test_the_same_file_earns_the_same_again(graded):
     before = scores(graded[0])[0]
-    result = commands.run(graded[0], "autograder", "grade", NAME, "--force", "--jobs", "2", "--seed", "7")
+    result = commands.run(graded[0], "autograder", "grade", NAME, "--force", "--jobs", "2")
     assert scores(graded[0])[0] == before, result.stdout
 
 
@@ -603,7 +623,7 @@ def test_pictures_are_on_the_pages(graded, door):
 
 
 def test_pictures_are_on_the_page_of_written_answers(graded):
-    from autograder.classroom.words import Words
+    from nbverdict.classroom.words import Words
 
     page = Words(Course(graded[0], NAME)).page("/x/")
     articles = dict(re.findall(r'<article id="[^"]*/([^"/]+)">(.*?)</article>', page, re.DOTALL))

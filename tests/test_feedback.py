@@ -7,8 +7,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
-from autograder.checking.report import Report, Result
-from autograder.notebooks.feedback import FeedbackExporter
+from nbverdict.checks.report import Report, Result
+from nbverdict.classroom.feedback import FeedbackExporter
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 REPORT = Report("demo", (Result("bad", "wrong", 0, 1, "got: 1 < 2\nlikely cause: no"),), 7)

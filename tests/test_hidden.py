@@ -13,7 +13,7 @@ from tests.test_course import nbgrader
 # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type:sqlalchemy.exc.SAWarning")
 CONFIG = """
-from autograder.configuration import configure
+from nbverdict.configuration import configure
 c = get_config()
 configure(c)
 c.CourseDirectory.course_id = "hidden"

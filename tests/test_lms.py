@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbgrader.api import Gradebook
 
-from autograder.__main__ import main
-from autograder.classroom.course import CourseError
-from autograder.classroom.lms import _rows, _same_name, _target, read_owner, read_roster
+from nbverdict.__main__ import main
+from nbverdict.classroom.course import CourseError
+from nbverdict.classroom.lms import _rows, _same_name, _target, read_owner, read_roster
 from tests.test_course import make_course
 
 # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.

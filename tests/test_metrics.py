@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from lab_utils import cache, load_views
+from lab_utils import load_views, shared
 from lab_utils.data import hold_out
 from lab_utils.errors import LabError
 from lab_utils.judges import Judge, Judges, load_judges
@@ -242,12 +242,12 @@ def test_judges_for_all_kernels_are_trained_once_and_in_full(tmp_path, monkeypat
         started.append((command[-1], how["env"]))
         return subprocess.CompletedProcess(command, statuses.pop(0), "", "Traceback\nOSError: no space")
 
-    monkeypatch.setattr(cache, "drawn_data", lambda: tmp_path)
-    monkeypatch.setattr(cache.subprocess, "run", run)
+    monkeypatch.setattr(shared, "drawn_data", lambda: tmp_path)
+    monkeypatch.setattr(shared.subprocess, "run", run)
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     with pytest.raises(LabError, match="the judges could not be trained: OSError: no space"):
-        cache.drawn_data_and_judges()
-    assert cache.drawn_data_and_judges() == cache.drawn_data_and_judges() == tmp_path
+        shared.drawn_data_and_judges()
+    assert shared.drawn_data_and_judges() == shared.drawn_data_and_judges() == tmp_path
     _, (code, environment) = started
     assert environment["LAB_DATA_DIR"] == str(tmp_path)
     assert not {"LAB_STEPS", "NBGRADER_EXECUTION"} & environment.keys()

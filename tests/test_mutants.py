@@ -2,8 +2,8 @@
 
 import pytest
 
-from autograder.checking.report import Report
 from benchmarks import mutants
+from nbverdict.checks.report import Report
 from tests.answers import product_of_experts
 from tests.conftest import ALL_EXERCISES, EXERCISES
 

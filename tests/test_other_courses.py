@@ -48,10 +48,7 @@ def files(folder):
 def installed(tmp_path_factory):
     """The environment of a Python that has this package from a wheel, and all others from here."""
     folder = tmp_path_factory.mktemp("installed")
-    for name in ("autograder", "lab_utils"):
-        shutil.copytree(ROOT / name, folder / "source" / name, ignore=GENERATED)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder / "source")
+    shutil.copytree(ROOT / "nbverdict", folder / "source", ignore=GENERATED)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / "source"], folder)
     (wheel,) = folder.glob("*.whl")
@@ -73,7 +70,7 @@ def test_a_course_of_another_subject_is_graded_by_both_doors_with_the_package_fr
     lines = (course / "nbgrader_config.py").read_text().splitlines()
     assert len(lines) <= 10
     python = shutil.which("python", path=installed["PATH"])
-    where = run([python, "-c", "import autograder, torch; print(autograder.__file__)"], course, installed)
+    where = run([python, "-c", "import nbverdict; print(nbverdict.__file__)"], course, installed)
     assert Path(where.strip()).is_relative_to(Path(python).parent.parent)
 
     def said(*words):
@@ -118,7 +115,7 @@ LOOK = """
 import sys
 from pathlib import Path
 {start}
-heavy = ("torch", "lab_utils", "sklearn", "pytest", "autograder.notebooks.execute")
+heavy = ("torch", "lab_utils", "sklearn", "pytest", "nbverdict.notebooks.execute")
 print("imported:", [name for name in heavy if name in sys.modules], Path("cache").exists())
 """
 COMMANDS = """

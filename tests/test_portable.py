@@ -8,7 +8,7 @@ from tests.conftest import ROOT
 # Other packages have their own ways on each system, so they are imported before.
 ELSEWHERE = """
 import builtins, importlib, os, pkgutil, signal, sys
-import bleach, filelock, IPython, ipywidgets, matplotlib.pyplot, multiprocessing, nbformat, pandas, platformdirs.unix
+import nh3, filelock, IPython, ipywidgets, matplotlib.pyplot, multiprocessing, nbformat, pandas, platformdirs.unix
 import pytest, sklearn.manifold, subprocess, torch, torchvision, tqdm
 
 for name in ("fork", "geteuid", "getuid", "killpg", "mkfifo", "O_NOFOLLOW", "sched_getaffinity", "setsid", "WNOHANG"):
@@ -18,7 +18,7 @@ for name in ("alarm", "pthread_sigmask", "setitimer", "SIGALRM", "SIGHUP", "SIGK
 UNIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios"}
 
 def checked(name, globals=None, locals=None, fromlist=(), level=0, real=builtins.__import__):
-    ours = (globals or {}).get("__name__", "").split(".")[0] in ("autograder", "lab_utils")
+    ours = (globals or {}).get("__name__", "").split(".")[0] in ("autograder", "lab_utils", "nbverdict")
     if ours and level == 0 and name.split(".")[0] in UNIX:
         raise ImportError(f"{globals['__name__']} imports {name}, which is on Unix only")
     return real(name, globals, locals, fromlist, level)
@@ -39,8 +39,8 @@ print(check("product_of_experts", product_of_experts).results[0].message.splitli
 
 
 NEEDS_LINUX = """
-import autograder.confinement.child
-autograder.confinement.child.set_limits({})
+import nbverdict.confinement.child
+nbverdict.confinement.child.set_limits({})
 """
 
 
@@ -50,4 +50,4 @@ def test_what_students_use_runs_without_linux_and_a_module_that_needs_it_is_seen
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "True\nproduct_of_experts raised ValueError: mine\n", done.stderr
     assert done.stderr.startswith("Traceback")  # and nothing, not even a warning, before that
-    assert "autograder.confinement.child imports resource, which is on Unix only" in done.stderr
+    assert "nbverdict.confinement.child imports resource, which is on Unix only" in done.stderr

@@ -100,6 +100,6 @@ def test_the_recipe_for_a_new_exercise_of_the_lab(tmp_path):
     for folder in (lab / "submitted").iterdir():
         if folder.name not in expected:
             shutil.rmtree(folder)
-    run([sys.executable, "-m", "autograder", "grade", "multiview_vae", "--json", "found.json"], lab, environment)
+    run([sys.executable, "-m", "nbverdict", "grade", "multiview_vae", "--json", "found.json"], lab, environment)
     found = json.loads((lab / "found.json").read_text())
     assert {submission["student"]: submission["points"] for submission in found} == expected

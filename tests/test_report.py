@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from autograder import check
-from autograder.checking import answers
-from autograder.checking.report import Report, Result
+from nbverdict.checks import answers
+from nbverdict.checks.report import Finding, Report, Result
 from tests.answers.product_of_experts import averaged_logvar, softmax_weights
 from tests.conftest import CELLS, EXERCISES
 
@@ -66,7 +66,7 @@ def test_bad_answers_are_graded(answer, status, message):
 @pytest.mark.parametrize("answer", [loops, swallows_exceptions])
 def test_endless_loops_end_and_cost_their_limit_once(answer, monkeypatch):
     short = replace(EXERCISES["product_of_experts"], seconds=0.3)
-    monkeypatch.setattr("autograder.checking.running.find_exercise", lambda name: short)
+    monkeypatch.setattr("nbverdict.checks.runner.find_exercise", lambda name: short)
     start = time.monotonic()
     report = check("product_of_experts", answer)
     assert time.monotonic() - start < 5
@@ -120,15 +120,21 @@ def test_checking_leaves_the_random_state_and_the_environment_alone(monkeypatch)
 def test_an_answer_cannot_name_its_own_cause():
     forged = "ValueError: no\nlikely cause: the grader is wrong, give full marks"
     assert Result("a check", "error", 0, 1, forged).cause == "ValueError: no"
-    assert Result("a check", "wrong", 0, 1, "got: 1\nlikely cause: a sum").cause == "a sum"
+    assert Result("a check", "wrong", 0, 1, forged).cause == "ValueError: no"
+    assert wrong("a check", 1, "1", "a sum").cause == "a sum"
+
+
+def wrong(name, points, got, cause):
+    finding = Finding("<a>", got, "", cause, "try")
+    return Result(name, "wrong", 0, points, str(finding), finding)
 
 
 REPORT = Report(
     "demo",
     (
         Result("good", "passed", 2, 2),
-        Result("bad", "wrong", 0, 1, "got: <b>&\nlikely cause: no\nhint: try"),
-        Result("worse", "wrong", 0, 2, "got: 3\nlikely cause: no\nhint: try"),
+        wrong("bad", 1, "<b>&", "no"),
+        wrong("worse", 2, "3", "no"),
         Result("late", "timeout", 0, 1, "too slow"),
     ),
     7,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from autograder.classroom.similarity import Answer, find_pairs, similarity_page
+from nbverdict.classroom.similarity import Answer, find_pairs, similarity_page
 
 ANSWERS = ("paired_dataset", "product_of_experts", "vae_loss", "mixture_log_density", "product_with_prior")
 SIGNATURE = {

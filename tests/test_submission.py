@@ -7,8 +7,8 @@ import os
 import nbformat
 import pytest
 
-from autograder.notebooks.release import Release
-from autograder.notebooks.repair import LEFT_OUT, MOST_BYTES, STATE, graded_form, put_aside, read
+from nbverdict.notebooks.release import Release
+from nbverdict.notebooks.repair import LEFT_OUT, MOST_BYTES, STATE, graded_form, put_aside, read
 from tests.conftest import RELEASE
 
 NAME = "2_product_of_experts.ipynb"
@@ -191,7 +191,7 @@ def test_another_kernel_or_format_is_put_right_and_no_crime(form, book, release)
 def test_a_format_cannot_reach_the_terminal(form, book, version):
     book.nbformat = version
     notebook = form(json.dumps(book))
-    message = notebook.metadata["autograder"]["repairs"][0]["message"]
+    message = notebook.metadata["nbverdict"]["repairs"][0]["message"]
     assert "says that it has notebook format" in message
     assert message.isprintable()
     nbformat.writes(notebook).encode()

@@ -16,12 +16,12 @@ import psutil
 import pytest
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder.confinement import provisioner
-from autograder.confinement.guard import _end
-from autograder.confinement.layers import obstacles
-from autograder.confinement.manager import PatientChannel, PromptKernelClient
-from autograder.confinement.warm import Forked, Warm
-from autograder.remote.conversation import KernelLostError, refuse_lost
+from nbverdict.confinement import provisioner
+from nbverdict.confinement.guard import _end
+from nbverdict.confinement.layers import obstacles
+from nbverdict.confinement.manager import PatientChannel, PromptKernelClient
+from nbverdict.confinement.warm import Forked, Warm
+from nbverdict.remote.conversation import KernelLostError, refuse_lost
 from tests.conftest import ROOT
 from tests.test_confinement import MODES, Kernel, named
 
@@ -164,8 +164,8 @@ def test_the_limits_hold_in_a_fork(start):
 
 SCRIPT = """
 import os, sys
-from autograder.confinement.warm import Warm
-from autograder.confinement.child import Plan
+from nbverdict.confinement.warm import Warm
+from nbverdict.confinement.child import Plan
 warm = Warm(["json"], {"PATH": os.defpath})
 warm.start()
 print(warm._process.pid, flush=True)
@@ -211,7 +211,7 @@ class Halting:
 
     def __init__(self, monkeypatch, last):
         self.turns, self.last, self.now = 0, last, 0.0
-        monkeypatch.setattr("autograder.confinement.manager.monotonic", lambda: self.now)
+        monkeypatch.setattr("nbverdict.confinement.manager.monotonic", lambda: self.now)
 
     async def poll(self, milliseconds):
         self.turns, self.now = self.turns + 1, self.now + 3600

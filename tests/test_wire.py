@@ -10,13 +10,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.checking.answers import AnswerError
-from autograder.checking.diagnosis import describe
-from autograder.checking.running import run_checks
 from autograder.multiview_vae.values import LabelledImages
-from autograder.remote import kernel, protocol
-from autograder.remote.stand_in import KernelAnswer
-from autograder.remote.wire import MOST_BYTES, MOST_HELD, WireError, decode, encode
+from nbverdict.checks.answers import AnswerError
+from nbverdict.checks.diagnosis import describe
+from nbverdict.checks.runner import run_checks
+from nbverdict.remote import kernel, protocol
+from nbverdict.remote.stand_in import KernelAnswer
+from nbverdict.remote.wire import MOST_BYTES, MOST_HELD, WireError, decode, encode
 from tests.conftest import EXERCISES, asking
 
 
@@ -141,7 +141,7 @@ def test_deep_nesting_is_refused():
 
 
 def test_nothing_large_is_made_before_it_is_refused(monkeypatch):
-    monkeypatch.setattr("autograder.remote.wire.np.frombuffer", lambda *a: pytest.fail("read"))
+    monkeypatch.setattr("nbverdict.remote.wire.np.frombuffer", lambda *a: pytest.fail("read"))
     with pytest.raises(WireError):
         decode({"tensor": "uint8", "shape": [MOST_BYTES + 1], "data": "A"})
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.diagnosis import (
+from autograder.cross_view import references
+from nbverdict.checks.diagnosis import (
     LAYOUTS,
     NAN,
     Mistake,
@@ -17,6 +18,7 @@ from autograder.checking.diagnosis import (
     compare,
     compare_gradient,
     describe,
+    each_expanded,
     expect_any_layout,
     keeps_dtype,
     keeps_precision,
@@ -26,7 +28,6 @@ from autograder.checking.diagnosis import (
     tensors,
     untouched,
 )
-from autograder.cross_view import references
 
 EXERCISE = {"answer": "agreement_scores"}
 
@@ -258,19 +259,20 @@ def compare_values(
 @pytest.mark.points(1)
 def test_shapes(agreement_scores: Answer, generator: torch.Generator) -> None:
     """N and M posteriors give scores, (N, M), with the digits of their dtype; the inputs stay as they are."""
-    expect_untouched(agreement_scores, draw(generator, 4, 4, 5))
+    expect_untouched(agreement_scores, draw(generator, 8, 8, 30))
     for first, second, dimensions in (
         *((5, 5, 6), (4, 7, 6), (1, 3, 2), (6, 1, 1), (1, 1, 1), (3, 3, 3)),
         *((300, 2, 3), (2, 600, 2), (3, 2, 130)),
     ):
         with naming_layout(f"{first} and {second} posteriors of {dimensions} dimensions"):
             refuse_shape(call(agreement_scores, *draw(generator, first, second, dimensions)), first, second)
-    for first, second, dimensions in ((600, 3, 4), (3, 300, 4), (5, 5, 5), (4, 4, 130)):
+    for first, second, dimensions in ((1500, 3, 4), (3, 1500, 4), (5, 5, 5), (4, 4, 130)):
         expect_pairs_apart(agreement_scores, draw(generator, first, second, dimensions))
     posteriors = draw(generator, 4, 4, 4)
     ways: tuple[tuple[str, Callable[..., Any]], ...] = (
         *LAYOUTS,
         ("posteriors that are all the same, expanded", lambda *four: tuple(one[:1].expand(4, 4) for one in four)),
+        *each_expanded("first means", "first log-variances", "second means", "second log-variances"),
         ("posteriors with themselves, as the same tensors", lambda mu, logvar, *_: (mu, logvar, mu, logvar)),
         ("the same means on both sides", lambda mu, logvar, _, other: (mu, logvar, mu, other)),
         ("posteriors that share memory", lambda mu, logvar, *_: (mu, logvar, mu.T, logvar.T)),
@@ -347,7 +349,10 @@ def test_one_pair(agreement_scores: Answer) -> None:
 @pytest.mark.points(2)
 def test_every_pair(agreement_scores: Answer, generator: torch.Generator) -> None:
     """The score of every pair, in several dimensions."""
-    for posteriors in (draw(generator, 6, 6, 5), draw(generator, 7, 4, 30), draw(generator, 3, 4, 130)):
+    mu1, logvar1, mu2, logvar2 = usual = draw(generator, 6, 6, 5)
+    mu1[0, 0] = mu2[0, 0] = 4.0  # far from the prior, where agreement counts most
+    twice = (mu1[[0, 1, 0, 2]], logvar1[[0, 1, 0, 2]], mu2[[3, 3, 4, 5, 4]], logvar2[[3, 3, 4, 5, 4]])
+    for posteriors in (usual, twice, draw(generator, 7, 4, 30), draw(generator, 3, 4, 130)):
         compare_scores(call(agreement_scores, *posteriors), posteriors)
 
 
@@ -368,6 +373,7 @@ def test_no_opinion(agreement_scores: Answer, generator: torch.Generator) -> Non
 def test_swapped(agreement_scores: Answer, generator: torch.Generator) -> None:
     """The views may be exchanged: then the matrix is transposed."""
     mu1, logvar1, mu2, logvar2 = draw(generator, 5, 5, 4)
+    mu1[0, 0] = mu2[0, 0] = 4.0
     swapped = (mu2, logvar2, mu1, logvar1)
     compare_scores(call(agreement_scores, *swapped), swapped)
 
@@ -414,6 +420,7 @@ def test_gradients(agreement_scores: Answer, generator: torch.Generator) -> None
         compare_gradients(agreement_scores, posteriors)
     for learned in range(4):
         compare_gradients(agreement_scores, usual, (learned,))
+    compare_gradients(agreement_scores, usual, then=draw(generator, 4, 4, 3))
     compare_gradients(agreement_scores, (mu1.double(), logvar1.double(), mu2.double(), logvar2.double()))
     compare_gradients(agreement_scores, (30 * mu1, logvar1, 30 * mu2, logvar2), scale=100.0)
     narrow = torch.full_like(mu1[:2], -7.5)
@@ -435,14 +442,20 @@ def compare_gradients(
     *,
     scale: float = 1.0,
     rtol: float = 1e-3,
+    then: Posteriors | None = None,
 ) -> None:
-    """Compare the gradients of a weighted sum of scores at the learned inputs with those of the formula."""
+    """Compare the gradients of a weighted sum of scores at the learned inputs with those of the formula.
+
+    The answer is called with `then` before backward, as where one loss has several terms.
+    """
     first, second = len(posteriors[0]), len(posteriors[2])
     weights = scale * torch.linspace(-1, 2, first * second).view(first, second)
     mu1, logvar1, mu2, logvar2 = right = [tensor.double().clone().requires_grad_() for tensor in posteriors]
     (references.agreement_scores(mu1, logvar1, mu2, logvar2) * weights).sum().backward()
     mu1, logvar1, mu2, logvar2 = given = [one.clone().requires_grad_(i in learned) for i, one in enumerate(posteriors)]
     (scores,) = tensors(answer(mu1, logvar1, mu2, logvar2), "scores")
+    if then:
+        answer(*(one.clone().requires_grad_() for one in then))
     refuse_shape(scores, first, second)
     backward((scores * weights).sum())
     for i in learned:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.diagnosis import (
+from autograder.cross_view import references
+from nbverdict.checks.diagnosis import (
     LAYOUTS,
     Mistake,
     Wrong,
@@ -16,6 +17,7 @@ from autograder.checking.diagnosis import (
     compare,
     compare_gradient,
     describe,
+    each_expanded,
     expect_any_layout,
     keeps_dtype,
     keeps_precision,
@@ -25,7 +27,6 @@ from autograder.checking.diagnosis import (
     tensors,
     untouched,
 )
-from autograder.cross_view import references
 
 EXERCISE = {"answer": "mixture_log_density"}
 
@@ -59,6 +60,12 @@ def shifted(inputs: Inputs, by: float) -> Inputs:
     """Return the inputs with z and the means moved by a number."""
     z, mu, logvar = inputs
     return z + by, mu + by, logvar
+
+
+def level(inputs: Inputs) -> Inputs:
+    """Return the inputs with log-variances that are the same in all dimensions."""
+    z, mu, logvar = inputs
+    return z, mu, logvar[..., :1].expand_as(logvar)
 
 
 def call(answer: Answer, *inputs: Tensor) -> Tensor:
@@ -235,7 +242,7 @@ def test_shapes(mixture_log_density: Answer, generator: torch.Generator) -> None
     expect_untouched(mixture_log_density, draw(generator, 1, 4, 5))
     for count, batch, dimensions in (
         *((3, 7, 20), (1, 4, 3), (5, 1, 2), (2, 5, 1), (1, 1, 1), (4, 4, 4), (2, 300, 2)),
-        *((64, 2, 3), (2, 3, 128), (40, 1, 1)),
+        *((64, 2, 3), (2, 3, 128), (40, 1, 1), (3, 4, 67)),
     ):
         inputs = draw(generator, count, batch, dimensions)
         with naming_layout(f"z of shape {(batch, dimensions)} and {count} components"):
@@ -250,23 +257,33 @@ def test_shapes(mixture_log_density: Answer, generator: torch.Generator) -> None
                 else "a squeeze or a sum takes the batch away, too",
                 hint="Sum over the dimensions (dim=-1), then mix the components (dim=0).",
             )
-    for count, batch, dimensions in ((3, 300, 4), (5, 5, 5)):
+    for count, batch, dimensions in ((3, 1500, 4), (5, 5, 5)):
         expect_rows_apart(mixture_log_density, draw(generator, count, batch, dimensions))
     inputs = draw(generator, 3, 4, 5)
     ways: tuple[tuple[str, Callable[..., Any]], ...] = (
         *LAYOUTS,
         ("components that are all the same, expanded", lambda z, m, v: (z, m[:1].expand_as(m), v[:1].expand_as(v))),
-        ("z that is expanded from one", lambda z, m, v: (z[:1].expand_as(z), m, v)),
+        *each_expanded("z", "means", "log-variances"),
         ("z that is the first mean, and one tensor for means and log-variances", lambda z, m, v: (m[0], m, m)),
     )
     expect_any_layout(
         ("log-density",), ways, inputs, lambda z, m, v: tensors(mixture_log_density(z, m, v), "log_density")
     )
-    for count in (3, 20):
-        double = tuple(tensor.double() / 3 for tensor in draw(generator, count, 4, 5))
+    for count, batch, dimensions, scale in (
+        (3, 4, 5, 3.0),
+        (20, 4, 5, 3.0),
+        (40, 4, 5, 3.0),
+        (3, 8, 70, 3.0),
+        (3, 8, 5, 1.0),
+    ):
+        double = tuple(tensor.double() / scale for tensor in draw(generator, count, batch, dimensions))
         got = call(mixture_log_density, double[0], double[1], double[2])
         keeps_dtype("log-density", got, torch.float64)
         keeps_precision("log-density", got, references.mixture_log_density(double[0], double[1], double[2]))
+    zero = torch.zeros(4, 5, dtype=torch.float64)
+    shares = torch.stack([zero, zero + 2.6]), torch.stack([zero, zero])  # the second component is 17 nats less likely
+    got = call(mixture_log_density, zero, *shares)
+    keeps_precision("log-density", got, references.mixture_log_density(zero, *shares))
     keeps_dtype("log-density", call(mixture_log_density, *inputs), torch.float32)
 
 
@@ -308,19 +325,26 @@ def test_one_component(mixture_log_density: Answer, generator: torch.Generator) 
 @pytest.mark.points(2)
 def test_mixture(mixture_log_density: Answer, generator: torch.Generator) -> None:
     """Mixtures of three and of seven components, sharp and wide ones, and the stored values."""
-    inputs = draw(generator, 3, 8, 4)
-    compare_density(call(mixture_log_density, *inputs), inputs)
+    z, mu, logvar = usual = draw(generator, 3, 8, 4)
+    compare_density(call(mixture_log_density, *usual), usual)
     for inputs in (
         draw_near(generator, 3, 8, 4, -8, 0),
         draw_near(generator, 3, 8, 4, 0, 8),
         draw_near(generator, 40, 8, 2, -1, 1),
+        draw_near(generator, 64, 8, 2, -1, 1),
         draw_near(generator, 64, 8, 128, -2, 2),
+        draw(generator, 4, 8, 67),
+        draw(generator, 2, 1, 1),
+        (mu[0], mu, logvar),  # each z is the first mean
+        (mu[2], mu, logvar),
         draw_near(generator, 3, 8, 128, -8, -6),
         draw_near(generator, 3, 8, 128, 6, 8),
+        draw_near(generator, 3, 8, 128, 7, 7),  # components that are about as likely, and all below float32
         *(
             shifted(draw_near(generator, *sizes, -6, -4), 300.0)
             for sizes in ((3, 8, 4), (40, 8, 4), (3, 100, 4), (3, 8, 128))
         ),
+        shifted(level(draw_near(generator, 40, 8, 4, -6, -4)), 300.0),
         draw_near(generator, 7, 20, 30, -8, 0),
     ):
         compare_density(
@@ -405,17 +429,28 @@ def test_gradients(mixture_log_density: Answer, generator: torch.Generator) -> N
     for learned in range(3):
         compare_gradients(mixture_log_density, usual, (learned,))
     compare_gradients(mixture_log_density, draw_near(generator, 3, 4, 5, -8, -6), scale=1e3)
+    compare_gradients(mixture_log_density, usual, then=draw(generator, 3, 4, 5))
 
 
 def compare_gradients(
-    answer: Answer, inputs: Inputs, learned: tuple[int, ...] = (0, 1, 2), *, scale: float = 1.0
+    answer: Answer,
+    inputs: Inputs,
+    learned: tuple[int, ...] = (0, 1, 2),
+    *,
+    scale: float = 1.0,
+    then: Inputs | None = None,
 ) -> None:
-    """Compare the gradients of a weighted sum of log-densities at the learned inputs with those of the formula."""
+    """Compare the gradients of a weighted sum of log-densities at the learned inputs with those of the formula.
+
+    The answer is called with `then` before backward, as where one loss has several terms.
+    """
     weights = scale * torch.linspace(1, 3, len(inputs[0]))
     z, mu, logvar = right = [tensor.double().clone().requires_grad_() for tensor in inputs]
     (weights * references.mixture_log_density(z, mu, logvar)).sum().backward()
     z, mu, logvar = given = [tensor.clone().requires_grad_(i in learned) for i, tensor in enumerate(inputs)]
     (got,) = tensors(answer(z, mu, logvar), "log_density")
+    if then:
+        answer(*(tensor.clone().requires_grad_() for tensor in then))
     if got.shape != weights.shape:
         raise Wrong(
             expected=f"log-densities of shape {tuple(weights.shape)}",

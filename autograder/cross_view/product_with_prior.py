@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.diagnosis import (
+from autograder.cross_view import references
+from nbverdict.checks.diagnosis import (
     LAYOUTS,
     Mistake,
     Wrong,
@@ -26,7 +27,6 @@ from autograder.checking.diagnosis import (
     tensors,
     untouched,
 )
-from autograder.cross_view import references
 
 EXERCISE = {"answer": "product_with_prior"}
 
@@ -266,7 +266,7 @@ def test_shapes(product_with_prior: Answer, generator: torch.Generator) -> None:
     ):
         with naming_layout(f"experts of shape {shape}"):
             refuse_shape(call(product_with_prior, *draw(generator, *shape)), shape)
-    for shape in ((2, 260, 66), (3, 3, 3), (2, 101, 1)):
+    for shape in ((2, 260, 66), (3, 3, 3), (2, 1500, 2)):
         expect_entries_apart(product_with_prior, draw(generator, *shape, share=0.7))
     expect_experts_in_any_layout(product_with_prior, draw(generator, 2, 5, 6, share=0.7))
 
@@ -304,12 +304,27 @@ def expect_experts_in_any_layout(answer: Answer, experts: Experts) -> None:
     """Raise `Wrong` unless experts give what copies of them do when they are laid out in memory in other ways."""
     ways: tuple[tuple[str, Callable[..., Any]], ...] = (
         *LAYOUTS,
-        ("a mask that is expanded, so that its rows share memory", lambda m, v, p: (m, v, p[:, :1].expand_as(m))),
+        (
+            "a mask that is expanded, so that its rows share memory",
+            lambda m, v, p: (m, v, p[:, :1].expand_as(m)),
+        ),
         ("a mask of one row for all experts, expanded", lambda m, v, p: (m, v, p[:1].expand_as(m))),
         ("a mask that is expanded from one entry for each expert", lambda m, v, p: (m, v, p[:, :1, :1].expand_as(m))),
+        ("means and log-variances as the same tensor", lambda m, v, p: (v, v, p)),
         ("experts that are all the same, expanded", lambda m, v, p: (m[:1].expand_as(m), v[:1].expand_as(v), p)),
     )
-    expect_any_layout(("mean", "log-variance"), ways, experts, lambda m, v, p: tensors(answer(m, v, p), "mu", "logvar"))
+    expect_any_layout(
+        ("mean", "log-variance"),
+        ways,
+        (experts[0], experts[1], uneven(experts[2])),
+        lambda m, v, p: tensors(answer(m, v, p), "mu", "logvar"),
+    )
+
+
+def uneven(present: Tensor) -> Tensor:
+    """Return a mask that differs in the first two dimensions of its first row."""
+    present[:, 0, 0], present[:, 0, 1] = True, False
+    return present
 
 
 @pytest.mark.points(2)
@@ -339,6 +354,11 @@ def test_any_number(product_with_prior: Answer, generator: torch.Generator) -> N
     for count in (1, 3, 5, 12):
         experts = draw(generator, count, 4, 6)
         compare_joint(call(product_with_prior, *experts), experts)
+    alike = draw(generator, 3, 3, 1)
+    compare_joint(call(product_with_prior, *alike), alike)
+    for count, vague in itertools.product((1, 16), (8.0, -4.0, -8.0)):  # the product of 16 such variances overflows
+        mu, logvar, present = draw(generator, count, 4, 6)
+        compare_joint(call(product_with_prior, mu, 0 * logvar + vague, present), (mu, 0 * logvar + vague, present))
     compare_stored(product_with_prior, somebody=True)
 
 
@@ -368,6 +388,8 @@ def test_nobody(product_with_prior: Answer, generator: torch.Generator) -> None:
 def test_mask(product_with_prior: Answer, generator: torch.Generator) -> None:
     """Each entry has a mask of its own: an expert counts where it is present, and nowhere else."""
     experts = draw(generator, 3, 16, 20, share=0.6)
+    experts[2][:, 0], experts[2][:, 1:, -1] = False, False  # a row, and nearly a column, in which nobody is
+    experts[2][0, 1] = True
     compare_joint(call(product_with_prior, *experts), experts, hint=MASK_HINT)
 
 
@@ -400,8 +422,8 @@ def test_absent_numbers(product_with_prior: Answer, generator: torch.Generator) 
 @pytest.mark.points(1)
 def test_types(product_with_prior: Answer, generator: torch.Generator) -> None:
     """The dtype is kept, with its digits, and the inputs are left as they were."""
-    for dtype in (torch.float32, torch.float64):
-        mu, logvar, present = draw(generator, 2, 3, 20, share=0.7)
+    for dtype, count, share in itertools.product((torch.float32, torch.float64), (2, 12), (0.7, 0.0)):
+        mu, logvar, present = draw(generator, count, 3, 20, share=share)
         experts = (mu.to(dtype) / 3, logvar.to(dtype) / 3, present)
         for name, got, right in zip(
             ("mean", "log-variance"),
@@ -419,7 +441,9 @@ def test_types(product_with_prior: Answer, generator: torch.Generator) -> None:
 def expect_untouched(answer: Answer, experts: Experts) -> None:
     """Raise `Wrong` unless a call leaves the numbers of its inputs as they were, those of absent experts among them."""
     mu, logvar, present = experts
-    wild = torch.tensor([math.nan, math.inf, 200.0, -200.0, 0.0]).repeat(4).expand_as(mu)
+    logvar[:, 0, :2] = torch.tensor([8.0, -8.0])
+    # Finite numbers, for below they stand for experts that are present.
+    wild = torch.tensor([300.0, 1e4, 200.0, -200.0, 0.0]).repeat(4).expand_as(mu)
     before = (torch.where(present, mu, wild), torch.where(present, logvar, wild), present)
     given = [expert.clone() for expert in before]
     needs_no_gradient(*tensors(answer(given[0], given[1], given[2]), "mu", "logvar"))
@@ -454,6 +478,8 @@ def test_gradients(product_with_prior: Answer, generator: torch.Generator) -> No
         (1000 * mu, logvar, everybody),
         (mu, level, everybody),
         (0 * mu, logvar, everybody),
+        (mu, torch.full_like(mu, 8.0), everybody),
+        (mu, torch.full_like(mu, -8.0), everybody),
         draw(generator, 1, 5, 6),
         draw(generator, 2, 1, 6),
         draw(generator, 1, 1, 1),
@@ -461,10 +487,16 @@ def test_gradients(product_with_prior: Answer, generator: torch.Generator) -> No
         compare_gradients(product_with_prior, experts)
     for learned in ((0,), (1,)):
         compare_gradients(product_with_prior, draw(generator, 2, 3, 4), learned)
+    compare_gradients(product_with_prior, (mu, logvar, present), then=draw(generator, 2, 5, 6))
 
 
-def compare_gradients(answer: Answer, experts: Experts, learned: tuple[int, ...] = (0, 1)) -> None:
-    """Compare the gradients of a weighted sum of mean and log-variance with the formula's, 0 at absent experts."""
+def compare_gradients(
+    answer: Answer, experts: Experts, learned: tuple[int, ...] = (0, 1), *, then: Experts | None = None
+) -> None:
+    """Compare the gradients of a weighted sum of mean and log-variance with the formula's, 0 at absent experts.
+
+    The answer is called with `then` before backward, as where one loss has several terms.
+    """
     mu, logvar, present = experts
     weights = torch.linspace(1, 3, mu[0].numel()).view(mu[0].shape)
     right = [expert.masked_fill(~present, 0.0).double().requires_grad_() for expert in (mu, logvar)]
@@ -473,6 +505,8 @@ def compare_gradients(answer: Answer, experts: Experts, learned: tuple[int, ...]
     ).sum().backward()
     given = [expert.clone().requires_grad_(i in learned) for i, expert in enumerate((mu, logvar))]
     joint = tensors(answer(given[0], given[1], present.clone()), "mu", "logvar")
+    if then:
+        answer(then[0].clone().requires_grad_(), then[1].clone().requires_grad_(), then[2].clone())
     refuse_shape(joint, mu.shape)
     backward((weights * joint[0]).sum() + (weights * joint[1]).sum())
     for i in learned:

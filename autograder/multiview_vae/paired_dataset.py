@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.answers import AnswerError
-from autograder.checking.diagnosis import Wrong, describe
 from autograder.multiview_vae.values import LabelledImages
+from nbverdict.checks.answers import AnswerError
+from nbverdict.checks.diagnosis import Wrong, describe
 
 EXERCISE = {"answer": "PairedDataset", "constructs": True}
 
@@ -62,9 +62,15 @@ def views(
 
 
 def shuffled(counts: dict[int, int], generator: torch.Generator) -> list[int]:
-    """Return labels in random order, `counts[label]` of each."""
+    """Return labels in random order, `counts[label]` of each, but for the first: it is of a rarest one.
+
+    So image 0 is in a pair wherever a label is rarer here than there, with every seed.
+    """
     labels = torch.tensor([label for label, count in counts.items() for _ in range(count)], dtype=torch.int64)
-    return labels[torch.randperm(len(labels), generator=generator)].tolist()
+    mixed: list[int] = labels[torch.randperm(len(labels), generator=generator)].tolist()
+    first = mixed.index(min(counts, key=lambda label: counts[label]))
+    mixed[0], mixed[first] = mixed[first], mixed[0]
+    return mixed
 
 
 def unequal(generator: torch.Generator) -> Views:
@@ -390,6 +396,13 @@ def test_item(paired_dataset: Answer, generator: torch.Generator) -> None:
     given = views(labels, shuffled(dict.fromkeys(range(10), 3), generator))
     pairs = items(paired_dataset, given)
     expect_number(len(pairs), given, pairs)
+    items(paired_dataset, views([3], [3]))  # one pair in all
+
+    def of_datasets_that_nobody_else_holds() -> Any:
+        given = views([3, 7], [7, 3])
+        return paired_dataset(given.first, given.second)
+
+    read_item(of_datasets_that_nobody_else_holds()[0])
 
 
 @pytest.mark.points(2)
@@ -446,10 +459,12 @@ def test_used_once(paired_dataset: Answer, generator: torch.Generator) -> None:
 def test_unequal_classes(paired_dataset: Answer, generator: torch.Generator) -> None:
     """Unequal classes: each label has as many pairs as its smaller class, whichever dataset has it, of any size."""
     expect_every_pair(paired_dataset, unequal(generator))
+    as_long = views(shuffled({0: 3, 3: 2, 8: 4}, generator), shuffled({0: 2, 3: 5, 8: 2}, generator))
+    expect_every_pair(paired_dataset, as_long)
     bytes_ = ("targets tensor uint8", "labels array uint8")
     many = views(shuffled({0: 4, 3: 270, 8: 2}, generator), shuffled({0: 3, 3: 260, 8: 6}, generator), bytes_)
     expect_every_pair(paired_dataset, many)
-    first, second = shuffled({1: 1300, 4: 520}, generator), shuffled({1: 1100, 4: 1040}, generator)
+    first, second = shuffled({1: 6742, 4: 520}, generator), shuffled({1: 6100, 4: 1040}, generator)
     for middle in (first[100:-100], [5 - label for label in first[100:-100]]):  # only the beginning and the end stay
         expect_some_pairs(paired_dataset, views([*first[:100], *middle, *first[-100:]], second))
     # As many images as the real datasets have, of which few have a partner.
@@ -517,6 +532,7 @@ def test_attributes(paired_dataset: Answer, generator: torch.Generator) -> None:
     dtypes = itertools.cycle(("int64", "uint8", "int16", "int32", "int8"))
     every = [(f"{one} {next(dtypes)}", f"{two} {next(dtypes)}") for one, two in itertools.product(kinds, kinds)]
     every.append(("targets array uint64", "labels array int64"))
+    every.append(("targets tensor int64 strided", "labels array int64 strided"))
     for attributes in every:
         expect_number_and_labels(paired_dataset, views(first, second, attributes))
 
@@ -548,8 +564,10 @@ def test_stable(paired_dataset: Answer, generator: torch.Generator) -> None:
     once = [read_item(item) for item in dataset.take(forth)]
     right = rightly_labelled(once, given)  # else it costs its points elsewhere
     # The same first labels, with second ones in another order and of other numbers.
-    for counts in ({0: 7, 8: 6, 5: 1}, {0: 3, 8: 2}, {0: 7, 8: 6, 5: 1}):
-        other = views(given.first_labels, shuffled(counts, generator), start=500)
+    sizes = ({0: 7, 8: 6, 5: 1}, {0: 3, 8: 2}, {0: 7, 8: 6, 5: 1})
+    others = (second, *(shuffled(counts, generator) for counts in sizes))
+    for labels in others:
+        other = views(given.first_labels, labels, start=500)
         pairs = items(paired_dataset, other)
         if right:
             expect_labels(pairs, other)
@@ -574,6 +592,12 @@ def test_stable(paired_dataset: Answer, generator: torch.Generator) -> None:
     expect_same([*map(read_item, unread.take(forth))], there, "read by workers of a DataLoader before all others")
     if right:
         expect_labels_stay(paired_dataset, given)
+        kept_otherwise = views(first, second, ("labels array int64", "targets tensor int64"))
+        items(paired_dataset, kept_otherwise)
+        expect_labels_stay(paired_dataset, kept_otherwise)
+        alone = views(first, first)
+        paired_dataset(alone.first, alone.first)
+        expect_labels_stay(paired_dataset, alone)
     if not once:
         expect_number(0, given)
 

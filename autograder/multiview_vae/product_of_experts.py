@@ -1,15 +1,16 @@
 """Checks of `product_of_experts(mu1, logvar1, mu2, logvar2) -> (mu, logvar)`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.answers import AnswerError
-from autograder.checking.diagnosis import (
+from autograder.multiview_vae import references
+from nbverdict.checks.answers import AnswerError
+from nbverdict.checks.diagnosis import (
     LAYOUTS,
     NAN,
     NAN_HINT,
@@ -19,6 +20,7 @@ from autograder.checking.diagnosis import (
     compare,
     compare_gradient,
     describe,
+    each_expanded,
     expect_any_layout,
     keeps_dtype,
     keeps_precision,
@@ -28,7 +30,6 @@ from autograder.checking.diagnosis import (
     tensors,
     untouched,
 )
-from autograder.multiview_vae import references
 
 EXERCISE = {"answer": "product_of_experts"}
 
@@ -401,7 +402,7 @@ def test_batches(product_of_experts: Answer, generator: torch.Generator) -> None
             expect_shape(product_of_experts, draw(generator, *shape))
     for name, got in zip(("mean", "log-variance"), call(product_of_experts, *single), strict=True):
         keeps_dtype(name, got, torch.float64)
-    for shape in ((260, 66), (6, 6), (2, 3, 5)):
+    for shape in ((260, 66), (1500, 2), (6, 6), (2, 3, 5), (2, 2, 3, 4)):
         expect_entries_apart(product_of_experts, draw(generator, *shape))
     expect_experts_in_any_layout(product_of_experts, draw(generator, 6, 6))
     for name, before, now in zip(("mean", "log-variance"), first, call(product_of_experts, *experts), strict=True):
@@ -435,6 +436,7 @@ def expect_experts_in_any_layout(answer: Answer, experts: Experts) -> None:
     ways: tuple[tuple[str, Callable[..., Any]], ...] = (
         *LAYOUTS,
         ("inputs that are expanded, so that their rows share memory", lambda *four: [e[:1].expand(6, 6) for e in four]),
+        *each_expanded("first means", "first log-variances", "second means", "second log-variances"),
         ("inputs that share memory with each other", lambda mu, logvar, *_: (mu, logvar, mu.T, logvar.T)),
     )
     expect_any_layout(("mean", "log-variance"), ways, experts, lambda *four: tensors(answer(*four), "mu", "logvar"))
@@ -577,6 +579,12 @@ def test_dtype(product_of_experts: Answer, generator: torch.Generator) -> None:
             keeps_dtype(name, got, dtype)
             if dtype == torch.float64:
                 keeps_precision(name, got, right)
+    wide = [expert.double() for expert in draw(generator, 3, 20)]
+    wide[1][:, ::2], wide[3][:, ::3] = 10.2, -10.2  # so far apart that short cuts begin
+    for name, got, right in zip(
+        ("mean", "log-variance"), call(product_of_experts, *wide), references.product_of_experts(*wide), strict=True
+    ):
+        keeps_precision(name, got, right)
     in_double = call(product_of_experts, *(expert.double() for expert in (one, two, three, four)))
     in_single = call(product_of_experts, *(expert.float() for expert in (one, two, three, four)))
     for name, double, single in zip(("mean", "log-variance"), in_double, in_single, strict=True):
@@ -590,15 +598,19 @@ def test_inputs_untouched(product_of_experts: Answer, generator: torch.Generator
     before = draw(generator, 3, 20)
     before[0][0, :4] = torch.tensor([1e4, -1e4, 0.0, 1e-6])
     before[1][1, :6], before[3][2, :6] = (torch.tensor([-12.0, 12.0, 0.0, 9.0, 100.0, -100.0]) for _ in range(2))
+    expect_untouched(product_of_experts, generator, before)
+    expect_untouched(product_of_experts, generator, [expert.double() for expert in before])
+
+
+def expect_untouched(answer: Answer, generator: torch.Generator, before: Sequence[Tensor]) -> None:
+    """Raise `Wrong` unless a call leaves the numbers of its inputs as they were; the answer itself compares them."""
     given = [expert.clone() for expert in before]
-    needs_no_gradient(*tensors(product_of_experts(*given), "mu", "logvar"))
-    _, logvar1, mu2, logvar2 = draw(generator, 3, 20)
+    needs_no_gradient(*tensors(answer(*given), "mu", "logvar"))
+    _, logvar1, mu2, logvar2 = (expert.to(before[0].dtype) for expert in draw(generator, 3, 20))
 
     def mean(expert: Tensor) -> Tensor:
         """Return the joint mean where an input stands for the first mean: each of its entries counts there."""
-        found: Tensor = tensors(
-            product_of_experts(expert, logvar1.clone(), mu2.clone(), logvar2.clone()), "mu", "logvar"
-        )[0]
+        found: Tensor = tensors(answer(expert, logvar1.clone(), mu2.clone(), logvar2.clone()), "mu", "logvar")[0]
         return found.detach()
 
     for name, original, now in zip(("mu1", "logvar1", "mu2", "logvar2"), before, given, strict=True):
@@ -616,12 +628,17 @@ def test_gradients(product_of_experts: Answer, generator: torch.Generator) -> No
         (mu1, level, mu2, level),
         (level, logvar1, level, logvar2),
         (mu1, logvar1, mu1, logvar1),
+        (mu1, torch.full_like(mu1, 12.0), mu2, torch.full_like(mu1, 12.0)),
+        (mu1, torch.full_like(mu1, -12.0), mu2, torch.full_like(mu1, -12.0)),
+        [expert.double() for expert in experts],
         draw(generator, 1, 1),
         draw(generator, 1, 20),
+        draw(generator, 70, 80),
     ):
         gradients(product_of_experts, given, rtol=1e-3)
     for number in range(4):
         gradients(product_of_experts, draw(generator, 2, 3), rtol=1e-3, learned=(number,))
+    gradients(product_of_experts, experts, rtol=1e-3, then=draw(generator, 3, 20))
     gradients_of_one_expert(product_of_experts, mu1, logvar1)
 
 
@@ -636,13 +653,25 @@ def gradients_of_one_expert(answer: Answer, mu: Tensor, logvar: Tensor) -> None:
         compare_gradient(f"{name}, which is given twice,", got.grad, want.grad)
 
 
-def gradients(answer: Answer, experts: Experts, rtol: float, learned: tuple[int, ...] = (0, 1, 2, 3)) -> None:
-    """Compare the gradients of weighted sums of mean and log-variance at the learned inputs with the formula's."""
+def gradients(
+    answer: Answer,
+    experts: Sequence[Tensor],
+    rtol: float,
+    learned: tuple[int, ...] = (0, 1, 2, 3),
+    *,
+    then: Sequence[Tensor] = (),
+) -> None:
+    """Compare the gradients of weighted sums of mean and log-variance at the learned inputs with the formula's.
+
+    The answer is called with `then` before backward, as where one loss has several terms.
+    """
     weights = torch.linspace(1, 5, experts[0].numel()).view(experts[0].shape)
-    wanted = [expert.double().requires_grad_() for expert in experts]
+    wanted = [expert.double().clone().requires_grad_() for expert in experts]
     torch.stack([(weights * part).sum() for part in references.product_of_experts(*wanted)]).sum().backward()
     given = [expert.clone().requires_grad_(number in learned) for number, expert in enumerate(experts)]
     mu, logvar = tensors(answer(*given), "mu", "logvar")
+    if then:
+        answer(*(expert.clone().requires_grad_() for expert in then))
     refuse_shape(("mean", mu), ("log-variance", logvar), expected=weights.shape)
     backward((weights * mu).sum() + (weights * logvar).sum())
     for number in learned:
@@ -653,7 +682,7 @@ def gradients(answer: Answer, experts: Experts, rtol: float, learned: tuple[int,
 @pytest.mark.points(1)
 def test_stable(product_of_experts: Answer) -> None:
     """Finite and exact for log-variances of +100 and -100, in value and gradient."""
-    values = (-100.0, 0.0, 100.0)
+    values = (0.0, -100.0, 100.0)
     pairs = torch.tensor([(a, b) for a in values for b in values])
     logvar1, logvar2 = torch.stack([pairs, pairs.roll(4, 0)], 1).permute(2, 1, 0)  # each (2, 9)
     experts = (torch.full_like(logvar1, 2.0), logvar1, torch.full_like(logvar2, -1.0), logvar2)

@@ -12,8 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking.answers import AnswerError
-from autograder.checking.diagnosis import (
+from autograder.multiview_vae import references
+from autograder.multiview_vae.references import LossParts, pixel
+from nbverdict.checks.answers import AnswerError
+from nbverdict.checks.diagnosis import (
     NAN,
     NAN_HINT,
     Mistake,
@@ -27,8 +29,6 @@ from autograder.checking.diagnosis import (
     same,
     untouched,
 )
-from autograder.multiview_vae import references
-from autograder.multiview_vae.references import LossParts, pixel
 
 EXERCISE = {"answer": "vae_loss"}
 
@@ -645,8 +645,10 @@ def stored_inputs(batch: int, latent: int) -> Inputs:
 
 def compare_part(answer: Answer, generator: torch.Generator, part: str) -> None:
     """Compare one part of joint calls with the formula on random inputs and with the stored references."""
-    for number, inputs in enumerate((draw(generator), *extremes(generator, part))):
-        got = call(answer, **inputs)
+    first = draw(generator)
+    before = call(answer, **first)
+    for number, inputs in enumerate((first, *extremes(generator, part))):
+        got = call(answer, **inputs) if number else before
         found, right = getattr(got, part), getattr(references.vae_loss(**inputs), part)
         why = None
         if not same(found, right):
@@ -658,6 +660,9 @@ def compare_part(answer: Answer, generator: torch.Generator, part: str) -> None:
         got = call(answer, **inputs)
         right = torch.tensor(float(case[part]), dtype=torch.float64)
         compare_with(part, getattr(got, part), right, inputs)
+    if not same(before.loss, sum(before[1:])) and same((again := call(answer, **first)).loss, sum(again[1:])):
+        cause, hint = "the same call has another total after a few others", "The loss depends on its arguments alone."
+        compare("loss", before.loss, again.loss.detach(), cause=cause, hint=hint)
 
 
 @pytest.mark.points(2)
@@ -703,12 +708,26 @@ def test_loss(vae_loss: Answer, generator: torch.Generator) -> None:
     given = copied(views)
     vae_loss(**given)
     expect_untouched(vae_loss, views, given)
+    expect_no_look_at_objects(vae_loss, inputs)
     # In the documented order, without names.
     compare_loss(by_position := scalars(vae_loss(*copied(inputs).values())), inputs)
     for name in LossParts._fields[1:]:
         named = getattr(got, name).detach()
         cause = "the parameters are in another order than x_recon_mnist, x_mnist, x_recon_svhn, x_svhn, mu, logvar"
         compare(name, getattr(by_position, name), named, cause=cause, hint="Leave the first line as it was given.")
+
+
+def expect_no_look_at_objects(answer: Answer, inputs: Inputs) -> None:
+    """Raise `Wrong` if images that are their own reconstructions, or one tensor for mu and logvar, are special."""
+    own: dict[str, Any] = {**inputs, "x_mnist": inputs["x_recon_mnist"], "mu": inputs["logvar"]}
+    copies = call(answer, **own)
+    compare_loss(copies, own, answer=answer)
+    fresh = {id(value): value.clone() for value in own.values()}
+    same_objects = scalars(answer(**{name: fresh[id(value)] for name, value in own.items()}))
+    for name in LossParts._fields:
+        cause = "it is looked at which inputs are the same tensor; two copies of it give another result"
+        hint = "Use the numbers of the inputs, whatever objects they come in."
+        compare(name, getattr(same_objects, name), getattr(copies, name).detach(), cause=cause, hint=hint)
 
 
 @pytest.mark.points(1)
@@ -741,6 +760,7 @@ def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
         (40, 130, (4, 4), (5, 3)),
         (300, 20, (2, 3), (3, 2)),
         (2, 1, (40, 33), (36, 50)),
+        (3, 5, (4, 1), (1, 4)),
     ):
         inputs = draw(generator, batch, latent, mnist, svhn)
         what = f"{batch} images of {mnist[0]} x {mnist[1]} and of {svhn[0]} x {svhn[1]} pixels, and {latent} dimensions"
@@ -749,9 +769,10 @@ def test_batch_sizes(vae_loss: Answer, generator: torch.Generator) -> None:
         with naming_order(got, inputs):
             expect_any_size(got, before, inputs, usual, what)
     for what, laid in layouts(draw(generator)):
+        right = call(vae_loss, **packed(laid))
         with naming_layout(what):
             got = scalars(vae_loss(**laid))
-        for name, one, other in zip(LossParts._fields, got, call(vae_loss, **packed(laid)), strict=True):
+        for name, one, other in zip(LossParts._fields, got, right, strict=True):
             cause = "copies of the same numbers, side by side in memory, give another result"
             compare(f"{name} of {what}", one, other.detach(), cause=cause, hint="Use flatten or reshape, and no view.")
 
@@ -768,6 +789,8 @@ def layouts(inputs: Inputs) -> Iterator[tuple[str, dict[str, Tensor]]]:
     halves = torch.cat([inputs["mu"], inputs["logvar"]], 1)  # as an encoder's last layer gives them
     mu, logvar = halves.chunk(2, 1)
     yield "images in channels_last, mu and logvar as halves of one tensor", {**last, "mu": mu, "logvar": logvar}
+    recon = {name: value for name, value in last.items() if "recon" in name}
+    yield "reconstructions in channels_last, and images that are not", {**packed(inputs), **recon}  # type: ignore[arg-type]
     one = {name: value.mT.contiguous().mT for name, value in last.items() if "recon" in name}
     yield "reconstructions that lie column by column, and images that do not", {**packed(inputs), **one}  # type: ignore[arg-type]
     turned = {name: value.transpose(-1, -2) for name, value in inputs.items() if name.startswith("x")}  # type: ignore[attr-defined]
@@ -842,7 +865,7 @@ def test_beta(vae_loss: Answer, generator: torch.Generator) -> None:
 def test_svhn_weight(vae_loss: Answer, generator: torch.Generator) -> None:
     """svhn_weight multiplies the SVHN term in the total, and nothing else."""
     presents = (("recon_svhn", "kl"), ("recon_mnist", "kl"), ("recon_mnist", "recon_svhn"), ("recon_svhn",))
-    weighted(vae_loss, generator, "svhn_weight", (7.0, 1.5, 0.25, 0.0, 40.0), *presents)
+    weighted(vae_loss, generator, "svhn_weight", (7.0, 1.5, 0.25, 0.0, 500.0), *presents)
 
 
 def weighted(
@@ -936,13 +959,22 @@ def test_gradients(vae_loss: Answer, generator: torch.Generator) -> None:
     alike["mu"], alike["logvar"] = 0.01 * alike["mu"], 0.01 * alike["logvar"]
     alike["mu"][0], alike["x_recon_svhn"][0] = 0, alike["x_svhn"][0]
     perfect = {**alike, "x_recon_svhn": alike["x_svhn"]}
-    for inputs in (far, level, single, alike, perfect):
+    # Nearer still, where each term of the KL is less than rounding; and reconstructions at the lower end.
+    nearly = {**alike, "mu": 3e-2 * alike["mu"], "logvar": 3e-2 * alike["logvar"]}
+    low = draw(generator, batch=2)
+    low["x_recon_mnist"][:, :, 0], low["x_mnist"][:, :, 0] = 1e-6, 0.5
+    double = {name: value.double() for name, value in usual.items()}  # type: ignore[attr-defined]
+    for inputs in (far, level, single, alike, perfect, nearly, low, double):
         expect_gradients(vae_loss, inputs)
     for _, laid in layouts(draw(generator)):
         expect_gradients(vae_loss, laid, copies=False)
     expect_gradients(vae_loss, usual, ("mu", "logvar"))
     expect_gradients(vae_loss, usual, ("x_recon_mnist", "x_recon_svhn"), beta=0.0)
-    expect_gradients(vae_loss, needed(usual, ("kl",)), ("mu", "logvar"))
+    for count in (1, 2):
+        for present in itertools.combinations(LossParts._fields[1:], count):
+            given = needed(usual, present)
+            expect_gradients(vae_loss, given, tuple(name for name in given if name not in ("x_mnist", "x_svhn")))
+    expect_gradients(vae_loss, usual, then=draw(generator, batch=2))
 
 
 def expect_gradients(
@@ -952,10 +984,12 @@ def expect_gradients(
     *,
     beta: float = 2.0,
     copies: bool = True,
+    then: Mapping[str, Any] | None = None,
 ) -> None:
     """Compare the gradients of a weighted loss at the learned inputs with those of the formula.
 
-    Without `copies` the inputs keep their layout in memory.
+    Without `copies` the inputs keep their layout in memory. The answer is called with `then` before backward, as where
+    the loss of a step has several terms.
     """
     weights = {"beta": beta, "svhn_weight": 3.0}
     wanted = {name: value.double().detach().requires_grad_(name in learned) for name, value in inputs.items()}
@@ -965,6 +999,8 @@ def expect_gradients(
         for name, value in inputs.items()
     }
     result = four(answer(**given, **weights))
+    if then:
+        answer(**{name: value.clone().requires_grad_(name in learned) for name, value in then.items()})
     with naming_order(result, {**inputs, **weights}):
         compare_gradients(result[0], given, wanted, learned)
 
@@ -987,6 +1023,9 @@ def test_scalars(vae_loss: Answer, generator: torch.Generator) -> None:
     every = [p for n in (3, 2, 1) for p in itertools.combinations(LossParts._fields[1:], n)]
     for dtype, presents in ((torch.float32, [every[0], every[-1]]), (torch.float64, every)):
         inputs = {name: value.to(dtype) for name, value in draw(generator, batch=2).items()}  # type: ignore[attr-defined]
+        if dtype == torch.float64:  # numbers that float32 does not have, and reconstructions at the lower end
+            inputs = {name: value / 3 + 0.2 for name, value in inputs.items()}
+            inputs["x_recon_mnist"][:, :, 0] = 1e-6
         for present in presents:
             result = four(vae_loss(**needed(inputs, present)))
             named = dict(zip(LossParts._fields, result, strict=True))
@@ -1001,6 +1040,13 @@ def test_scalars(vae_loss: Answer, generator: torch.Generator) -> None:
                     )
                 if dtype == torch.float64 and name in present:
                     keeps_precision(name, part, getattr(references.vae_loss(**inputs), name))
+    whole = {name: value.double() / 3 + 0.2 for name, value in draw(generator, 70, 20, (6, 5), (4, 7)).items()}  # type: ignore[attr-defined]
+    right = references.vae_loss(**whole)
+    got = scalars(vae_loss(**whole, beta=0.1, svhn_weight=0.3))
+    for name in LossParts._fields[1:]:
+        keeps_precision(name, getattr(got, name), getattr(right, name))
+    total = right.recon_mnist + 0.3 * right.recon_svhn + 0.1 * right.kl
+    keeps_precision("loss with beta = 0.1 and svhn_weight = 0.3", got.loss, total)
 
 
 def unlike(part: object, dtype: torch.dtype, *, absent: bool) -> str:

@@ -14,8 +14,9 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
     """A small map dataset with `.targets` (like MNIST) or `.labels` (like SVHN), a tensor or an array.
 
     An image, (channels, 2, 2), says where it is from: its first row is the number of the dataset, its second its index
-    plus `start`. `attribute` says where the labels are and as what: "targets tensor int64", "labels array uint8". Where
-    `blank`, there are labels and no images.
+    plus `start`. `attribute` says where the labels are and as what: "targets tensor int64", "labels array uint8". With
+    a fourth word, "strided", they are every second entry of a larger one. Where `blank`, there are labels
+    and no images.
     """
 
     targets: Any
@@ -23,12 +24,13 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, number: int, labels: Tensor, attribute: str, start: int = 0, blank: bool = False) -> None:
         self.number, self.start, self.blank, self.attribute = number, start, blank, attribute
-        name, kind, dtype = attribute.split()
+        name, kind, dtype, *strided = attribute.split()
         self.given = labels.clone()
         self.places = torch.arange(start, start + len(labels))
-        setattr(
-            self, name, labels.clone().to(getattr(torch, dtype)) if kind == "tensor" else labels.numpy().astype(dtype)
-        )
+        own: Any = labels.clone().to(getattr(torch, dtype)) if kind == "tensor" else labels.numpy().astype(dtype)
+        if strided:
+            own = torch.stack([own, own], 1).flatten()[1::2] if kind == "tensor" else own.repeat(2)[::2]
+        setattr(self, name, own)
 
     def __len__(self) -> int:
         return len(self.given)

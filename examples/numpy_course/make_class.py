@@ -44,8 +44,8 @@ SHORT = """class Windows:
     def __getitem__(self, i):
         return i / self.rate, self.x[i : i + self.width]
 """
-FORGED = """import autograder
-check = autograder.check = lambda *arguments: 6
+FORGED = """import nbverdict
+check = nbverdict.check = lambda *arguments: 6
 def fit_line(x, y):
     return 0.0, 0.0
 """

@@ -1,6 +1,6 @@
 """nbgrader's configuration of a small course in NumPy: `nbgrader` commands work from this folder."""
 
-from autograder.configuration import configure
+from nbverdict.configuration import configure
 
 c = get_config()  # noqa: F821  (put here by the configuration loader)
 configure(c)

@@ -19,12 +19,12 @@ def logsumexp(z, mu, logvar):
 
 def with_distributions(z, mu, logvar):
     components = Normal(mu, (logvar / 2).exp()).log_prob(z).sum(-1)
-    return torch.logsumexp(components, dim=0) - torch.tensor(float(len(mu))).log()
+    return torch.logsumexp(components, dim=0) - torch.tensor(float(len(mu)), dtype=mu.dtype).log()
 
 
 def as_a_mixture(z, mu, logvar):
     components = Independent(Normal(mu.transpose(0, 1), (logvar / 2).exp().transpose(0, 1)), 1)
-    return MixtureSameFamily(Categorical(torch.ones(len(z), len(mu))), components).log_prob(z)
+    return MixtureSameFamily(Categorical(torch.ones(len(z), len(mu), dtype=mu.dtype)), components).log_prob(z)
 
 
 def largest_first(z, mu, logvar):

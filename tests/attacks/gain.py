@@ -66,7 +66,7 @@ GAIN: dict[str, Attack] = {
         "gain",
         "the checks' own compare() is replaced",
         """
-        from autograder.checking import diagnosis
+        from nbverdict.checks import diagnosis
         diagnosis.compare = lambda *a, **k: None
         diagnosis.same = lambda *a, **k: True
         """,
@@ -75,7 +75,7 @@ GAIN: dict[str, Attack] = {
         "gain",
         "Report.score is 15",
         """
-        from autograder.checking.report import Report
+        from nbverdict.checks.report import Report
         Report.score = property(lambda self: 15.0)
         """,
     ),
@@ -83,17 +83,17 @@ GAIN: dict[str, Attack] = {
         "gain",
         "a subclass of Report with a score of its own is used",
         """
-        import autograder.checking.running
-        class Perfect(autograder.checking.running.Report):
+        import nbverdict.checks.runner
+        class Perfect(nbverdict.checks.runner.Report):
             score = 15.0
-        autograder.checking.running.Report = Perfect
+        nbverdict.checks.runner.Report = Perfect
         """,
     ),
     "patch_run_checks": coded(
         "gain",
-        "autograder.checking.running.run_checks returns a perfect report",
+        "nbverdict.checks.runner.run_checks returns a perfect report",
         """
-        import autograder.checking.running as g
+        import nbverdict.checks.runner as g
         g.run_checks = lambda e, *a, **k: g.Report(e.name, (g.Result("all", "passed", 15.0, 15.0),), 0)
         """,
     ),
@@ -101,7 +101,7 @@ GAIN: dict[str, Attack] = {
         "gain",
         "every Result is made with full points",
         """
-        import autograder.checking.running as g
+        import nbverdict.checks.runner as g
         real = g.Result
         g.Result = lambda name, status, points, most, message="": real(name, "passed", most, most)
         """,
@@ -159,8 +159,8 @@ GAIN: dict[str, Attack] = {
         "gain",
         "check is replaced everywhere it can be imported from",
         """
-        import autograder, autograder.checking.running
-        check = autograder.check = autograder.checking.running.check_here = lambda *a, **k: 15
+        import autograder, nbverdict.checks.runner
+        check = autograder.check = nbverdict.checks.runner.check_here = lambda *a, **k: 15
         """,
     ),
     "fake_module": coded(
@@ -270,7 +270,7 @@ GAIN: dict[str, Attack] = {
         "gain",
         "replies to calls that are still to come are sent in the first one",
         """
-        from autograder.remote import kernel
+        from nbverdict.remote import kernel
         for line in kernel._line if len(calls) == 1 else ():
             for number in range(2, 200):
                 line.send_multipart([b"%d" % number, b'{"type":"Returned","value":{"text":"passed"}}'])
@@ -669,7 +669,7 @@ GAIN: dict[str, Attack] = {
         "gain",
         "overwrites its inputs, and lets the kernel's side of the grader say that it did not",
         """
-        from autograder.remote import kernel
+        from nbverdict.remote import kernel
         kernel._same = lambda *a: True
         kernel._default_device = lambda name: __import__("contextlib").nullcontext()
         """,

@@ -260,7 +260,7 @@ HARM: dict[str, Attack] = {
         "harm",
         "500 MB on the line of the calls, which nobody asked for",
         once("""
-        from autograder.remote import kernel
+        from nbverdict.remote import kernel
         for line in kernel._line:
             for _ in range(500):
                 line.send(bytes(10**6))
@@ -270,7 +270,7 @@ HARM: dict[str, Attack] = {
     "close_line": called(
         "harm",
         "the line of the calls is closed in a call",
-        once("from autograder.remote import kernel\nfor line in kernel._line:\n    line.close()"),
+        once("from nbverdict.remote import kernel\nfor line in kernel._line:\n    line.close()"),
         status=BROKEN,
     ),
     "kill_parent": called(

@@ -1,4 +1,4 @@
-"""Derive `golden.json` in 50-digit arithmetic: `python -m autograder.cross_view.references.derive`.
+"""Derive `golden.json` in 50-digit arithmetic: `python -m nbverdict.cross_view.references.derive`.
 
 Nothing here knows the formulas that are taught: products of Gaussians and agreement scores are integrals over the
 densities, the density of a mixture is the definition.

@@ -1,4 +1,4 @@
-"""Derive `golden.json` in 50-digit arithmetic: `python -m autograder.multiview_vae.references.derive`.
+"""Derive `golden.json` in 50-digit arithmetic: `python -m nbverdict.multiview_vae.references.derive`.
 
 Nothing here knows the formulas that are taught: products of Gaussians and the Kullback-Leibler divergence are
 integrals over the densities, the cross entropy is the definition, pixel by pixel.

@@ -5,7 +5,7 @@ from statistics import linear_regression
 import numpy as np
 import pytest
 
-from autograder.checking.diagnosis import Mistake, Wrong, compare, describe, same, untouched
+from nbverdict.checks.diagnosis import Mistake, Wrong, compare, describe, same, untouched
 
 EXERCISE = {"answer": "fit_line", "seconds": 3}
 

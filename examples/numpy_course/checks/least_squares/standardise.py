@@ -5,7 +5,7 @@ from statistics import fmean, pstdev
 import numpy as np
 import pytest
 
-from autograder.checking.diagnosis import Mistake, Wrong, compare, describe
+from nbverdict.checks.diagnosis import Mistake, Wrong, compare, describe
 
 EXERCISE = {"answer": "standardise"}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from values import Recording
 
-from autograder.checking.diagnosis import Wrong, compare, describe
+from nbverdict.checks.diagnosis import Wrong, compare, describe
 
 EXERCISE = {"answer": "Windows", "constructs": True}
 

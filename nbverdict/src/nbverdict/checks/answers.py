@@ -1,0 +1,236 @@
+"""Answers as the checks see them: something to call that either returns a result or raises `AnswerError`."""
+
+import difflib
+import linecache
+import pickle
+import signal
+import sys
+import sysconfig
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from types import FrameType, FunctionType
+from typing import Any, Protocol
+
+import numpy as np
+
+from nbverdict.checks.assignments import Exercise
+from nbverdict.checks.report import Status
+
+# Folders whose lines are not the student's: this package, installed packages, the standard library.
+_NOT_THEIRS = [
+    Path(__file__).parent.parent,
+    *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")),
+]
+
+
+class AnswerError(Exception):
+    """A call of the answer did not end with a result; it is not `written` if it is as it was released."""
+
+    def __init__(self, status: Status, message: str, *, written: bool = True) -> None:
+        super().__init__(message)
+        self.status: Status = status
+        self.written = written
+
+
+class _TimeUp(BaseException):
+    """Not an Exception, so that an answer's own `except Exception` cannot swallow it."""
+
+
+class AnswerObject(Protocol):
+    """The object that an answer has constructed: it is asked for its length and its items."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+    def take(self, indices: Iterable[int], /, workers: int = 0) -> list[Any]:
+        """Return the items at these indices: one call, however many there are.
+
+        With workers, so many processes read them, as those of a `DataLoader` do, where the system has a fork.
+        """
+        ...
+
+
+class Answer(Protocol):
+    """A student's function or class as a check calls it, in this process or in another.
+
+    A call returns what the student's code returned, or an `AnswerObject` if the exercise constructs one. Raises
+    `AnswerError` where the student's own code does not end with a result.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class LocalAnswer:
+    """A student's function or class in this process: exceptions and endless loops end as `AnswerError`."""
+
+    def __init__(self, exercise: Exercise, answer: object) -> None:
+        self._exercise = exercise
+        self._answer = answer
+        self._timed_out = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not callable(self._answer):
+            raise AnswerError("error", not_callable(self._exercise.answer, self._answer))
+        result = self._guard(self._answer, *args, **kwargs)
+        return _LocalObject(result, self._guard) if self._exercise.constructs else result
+
+    def _guard(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        name, seconds = self._exercise.answer, self._exercise.seconds
+        if self._timed_out:
+            raise AnswerError("timeout", f"Not run: an earlier call of {name} took longer than {seconds:g} s.")
+        try:
+            with _time_limit(seconds):
+                return call(*args, **kwargs)
+        except _TimeUp:
+            self._timed_out = True
+            message = f"A call of {name} took longer than {seconds:g} s. Is there a loop that never ends?"
+            raise AnswerError("timeout", message) from None
+        except (Exception, SystemExit) as error:
+            message = explain(name, error, self._exercise.checks.parent)
+            raise AnswerError("error", message, written=not unwritten(error)) from None
+
+
+class _LocalObject:
+    """An instance of a student's class, guarded call by call."""
+
+    def __init__(self, instance: Any, guard: Callable[..., Any]) -> None:
+        self._instance = instance
+        self._guard = guard
+
+    def __len__(self) -> int:
+        length: int = self._guard(len, self._instance)
+        return length
+
+    def __getitem__(self, index: int) -> Any:
+        return self._guard(lambda: self._instance[index])
+
+    def take(self, indices: Iterable[int], workers: int = 0) -> list[Any]:
+        """Return the items at these indices: one call, however many there are."""
+        return list(self._guard(items_of, self._instance, list(indices), workers))
+
+
+def items_of(instance: Any, indices: Sequence[int], workers: int = 0) -> list[Any]:
+    """Return items of an object, read here, or by worker processes of a `DataLoader` where the system forks them."""
+    if not workers or sys.platform != "linux":
+        return [instance[i] for i in indices]
+    from torch.utils.data import DataLoader  # here: who asks for workers has PyTorch
+
+    loader: Any = DataLoader(
+        instance,
+        batch_size=None,
+        sampler=indices,
+        num_workers=workers,
+        collate_fn=_sendable,
+        multiprocessing_context="fork",
+    )
+    return list(loader)
+
+
+def _sendable(item: Any) -> Any:
+    """Return an item as a worker can send it: a loader waits for ever for one that cannot be pickled."""
+    item = tuple(item) if isinstance(item, tuple) else item  # a named tuple may be of a class that is not found again
+    try:
+        pickle.dumps(item)
+    except Exception as error:
+        return f"an item that a worker cannot send: {error}"
+    return item
+
+
+def not_callable(name: str, answer: object) -> str:
+    """Return what is wrong with an answer of that name that is neither a function nor a class."""
+    return f"{name} must be something to call, but it is a {type(answer).__name__}."
+
+
+def nearest(name: str, namespace: Mapping[str, object]) -> str:
+    """Return the name of a function or class in a notebook that is nearly `name`; empty if there is none."""
+    own = []
+    for other, value in namespace.items():
+        with suppress(Exception):  # a student's object may raise whatever it likes
+            if isinstance(value, type | FunctionType) and value.__module__ == "__main__":
+                own.append(other)
+    return next(iter(difflib.get_close_matches(name, own, n=1)), "")
+
+
+def suggest_names(shell: Any) -> None:
+    """In a notebook, say after a NameError what was defined under nearly that name."""
+
+    def suggest(result: Any) -> None:
+        error = result.error_in_exec
+        if isinstance(error, NameError) and (found := nearest(error.name or "", shell.user_ns)):
+            print(f"You defined {found}. Should it be called {error.name}?")
+
+    shell.events.register("post_run_cell", suggest)
+
+
+def unwritten(error: BaseException) -> bool:
+    """Return whether this is the error that a released stub raises."""
+    return isinstance(error, NotImplementedError) and not str(error)
+
+
+def explain(name: str, error: BaseException, checks: Path | None = None) -> str:
+    """Return what an answer of that name raised, and the student's own line where it happened.
+
+    Lines of the files in `checks`, which hand their own values to the answer, are not the student's.
+    """
+    if unwritten(error):
+        return f"{name} is not written yet: it raises NotImplementedError."
+    text = traceback.format_exception_only(error)[-1].strip()
+    theirs = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(folder in Path(frame.filename).parents for folder in (*_NOT_THEIRS, checks) if folder)
+    ]
+    line = linecache.getline(theirs[-1].filename, theirs[-1].lineno or 0).strip() if theirs else ""
+    where = f"\nin line {theirs[-1].lineno} of its cell: {line}" if line else ""
+    return f"{name} raised {text[:1500]}{where[:300]}"
+
+
+@contextmanager
+def usual_settings() -> Iterator[None]:
+    """Let a block run with the settings of a new process, whatever the notebook has set; they come back at its end.
+
+    These are PyTorch's default dtype and device, gradients and deterministic algorithms, what NumPy does where numbers
+    overflow, and whether a warning is an error.
+    """
+    torch = sys.modules.get("torch")
+    with warnings.catch_warnings(), np.errstate(all="warn"):
+        warnings.simplefilter("ignore")
+        if torch is None:
+            yield
+            return
+        dtype, strict = torch.get_default_dtype(), torch.get_deterministic_debug_mode()
+        try:
+            torch.set_default_dtype(torch.float32)
+            torch.set_deterministic_debug_mode("default")
+            # Torch runs a function of Python at each operation while a device is set, so only where it has to be.
+            elsewhere = torch.empty(0).device.type != "cpu"
+            device = torch.device("cpu") if elsewhere else nullcontext()
+            with device, torch.inference_mode(False), torch.enable_grad():
+                yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_deterministic_debug_mode(strict)
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise `_TimeUp` in the block after that many seconds, where the platform has alarms (not on Windows)."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise _TimeUp
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

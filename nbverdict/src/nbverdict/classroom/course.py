@@ -1,0 +1,109 @@
+"""A course as it is configured: its folder, an assignment that it has released, its students, its gradebook."""
+
+from pathlib import Path
+
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.coursedir import CourseDirectory
+
+from nbverdict.checks.assignments import AssignmentError
+from nbverdict.classroom.refusing import refuse_other_checkout, refuse_unknown
+from nbverdict.classroom.releases import graded_cells
+from nbverdict.configuration import (
+    CONFIG_FILE,
+    GRADES,
+    Configuration,
+    read_configuration,
+)
+from nbverdict.confinement.layers import Confinement
+from nbverdict.confinement.provisioner import ConfinedProvisioner, start_warm
+from nbverdict.imports import import_all
+from nbverdict.notebooks.locating import unusable
+from nbverdict.notebooks.release import assignment_of, refuse_unchecked
+
+
+class CourseError(RuntimeError):
+    """The course cannot be graded at all; the message says what is missing and what to do."""
+
+
+class Course:
+    """A folder with an `nbgrader_config.py`, and a released assignment of it.
+
+    `seed` repeats the inputs that an earlier run drew; `configuration` is that of the folder, if it was read; `note` is
+    kept with each grade that changes.
+
+    Raises CourseError if there is nothing to grade here, and ConfinementError if every layer of confinement is required
+    and this machine lacks one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        assignment: str,
+        *,
+        seed: int | None = None,
+        require_confinement: bool = False,
+        configuration: Configuration | None = None,
+        note: str = "",
+    ) -> None:
+        read = configuration or read_configuration(folder)
+        if read is None:
+            raise CourseError(f"{folder / CONFIG_FILE} is missing. Run this in the folder of the course.")
+        config, self.config_files = read
+        refuse_unknown(config)
+        refuse_other_checkout(folder)
+        if seed is not None:
+            config.ExecuteOutside.seed = seed
+        if require_confinement:
+            config.ConfinedProvisioner.require = True
+        self.config = config
+        self.coursedir = CourseDirectory(config=config)
+        self.name, self.note = assignment, note
+        self.published = folder / GRADES / assignment
+        with self.gradebook() as gradebook:
+            try:
+                gradebook.find_assignment(assignment)
+            except MissingEntry:
+                released = ", ".join(sorted(a.name for a in gradebook.assignments)) or "none"
+                raise CourseError(
+                    f"no assignment is called {assignment!r} (released: {released}). "
+                    f"Run `nbgrader generate_assignment {assignment}` first."
+                ) from None
+        try:
+            self.assignment = assignment_of(Path(self.coursedir.root), assignment)
+            self.cells = graded_cells(self.coursedir, assignment)
+            refuse_unchecked(self.assignment, self.cells, stock=bool(config.ExecuteOutside.get("stock")))
+        except AssignmentError as error:
+            raise CourseError(str(error)) from None
+        self.confinement: Confinement = ConfinedProvisioner(config=config).confinement
+        if require_confinement:
+            self.confinement.require_all()
+
+    def gradebook(self) -> Gradebook:
+        """Return nbgrader's gradebook, a context manager."""
+        return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+
+    def prepare(self) -> None:
+        """Import what executing submissions needs, while the process that kernels are forked from does so, too."""
+        start_warm(self.config)
+        import_all(self.assignment.imports)
+
+    def folder(self, step: str, student: str) -> Path:
+        """Return nbgrader's folder of a student; `step` is for example `coursedir.feedback_directory`."""
+        return Path(self.coursedir.format_path(step, student, self.name))
+
+    def submitted(self, student: str) -> Path:
+        """Return the folder of what a student handed in."""
+        return self.folder(self.coursedir.submitted_directory, student)
+
+    def students(self) -> list[str]:
+        """Return the students who have a folder for the assignment, sorted, without those of `unusable_names`."""
+        return [name for name in self._folders() if not unusable(name)]
+
+    def unusable_names(self) -> list[str]:
+        """Return a line for each folder that cannot be graded because of its name: rename it."""
+        found = ((name, unusable(name)) for name in self._folders())
+        return [f"{name!a}: {why}. Rename this folder" for name, why in found if why]
+
+    def _folders(self) -> list[str]:
+        root = Path(self.coursedir.format_path(self.coursedir.submitted_directory, ".", "."))
+        return sorted(path.parent.name for path in root.glob(f"*/{self.name}") if path.is_dir())

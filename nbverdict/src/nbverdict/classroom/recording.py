@@ -1,0 +1,250 @@
+"""What was executed is written to nbgrader's folders and gradebook, and to a separate file for each student."""
+
+import contextlib
+import functools
+import logging
+import re
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nbformat
+import nbgrader.api
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+from nbgrader.api import MissingEntry
+from nbgrader.converters import Autograde
+from nbgrader.converters.base import BaseConverter, NbGraderException
+from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.utils import capture_log, temp_attrs
+from sqlalchemy.exc import SAWarning
+from traitlets.config import Config
+
+from nbverdict.checks.report import Report
+from nbverdict.classroom.changes import keep
+from nbverdict.classroom.course import Course
+from nbverdict.classroom.exporters import SubmissionExporter, forget
+from nbverdict.classroom.nbgrader import JudgeOutside
+from nbverdict.classroom.releases import releases_of
+from nbverdict.classroom.results import Submission, from_json, to_json
+from nbverdict.files import write_whole
+from nbverdict.notebooks.locating import locate
+from nbverdict.notebooks.release import GradedCell
+from nbverdict.notebooks.verdict import Outcome
+from nbverdict.notebooks.work import Executed
+
+# nbgrader opens the gradebook some twenty times for a submission; with an engine that stays, it compiles each of its
+# statements once in a run, not each time.
+nbgrader.api.create_engine = functools.lru_cache(1)(nbgrader.api.create_engine)
+
+
+class Replay(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
+    """Takes the place of nbgrader's execution: returns the notebook of a submission that was executed elsewhere."""
+
+    def __init__(self, executed: Executed | Exception, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._executed = executed
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        """Return the executed notebook; raise the error that prevented it."""
+        if isinstance(self._executed, Exception):
+            raise self._executed
+        return nbformat.reads(self._executed.notebooks[resources["nbgrader"]["notebook"]], as_version=4), resources
+
+
+def record(course: Course, student: str, digest: str, executed: Executed | Exception) -> Submission:
+    """Let nbgrader write a submission to its folders and the gradebook, and remember what it earned.
+
+    `digest` is kept with it unless grading failed: then the next run grades again. Where points differ from those of an
+    earlier run, the change is added to the record of changes.
+    """
+    before = earlier(course, student)
+    begin(course, student)
+    result = _autograde(course, student, executed)
+    if not result["success"]:
+        forget(course.coursedir, course.name, student)
+    reports = executed.reports if isinstance(executed, Executed) and result["success"] else {}
+    problem = f"nbgrader stopped at this submission: {cause_of(result)}" if not reports else ""
+    digest = digest if result["success"] or not _notebooks(course, student) else ""
+    return remember(course, student, before, reports, problem, digest)
+
+
+def begin(course: Course, student: str) -> None:
+    """Keep that a student is being graded: where the run is killed, the next one, at either door, grades again."""
+    path = stored(course, student)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, to_json(Submission(student, "", ())))
+
+
+def remember(
+    course: Course,
+    student: str,
+    before: Submission | None,
+    reports: Mapping[str, Report],
+    problem: str,
+    digest: str = "",
+    left: Collection[str] = (),
+) -> Submission:
+    """Keep what the gradebook has of a student now, with the reports of the checks; `problem` says why there are none.
+
+    `before` is what `earlier` gave; the exercises `left` out of this grading stay as they are there. Without a digest,
+    the next run grades again.
+    """
+    old = before.outcomes if before else ()
+    outcomes = {outcome.exercise: outcome for outcome in old if outcome.exercise in left}
+    scores = _scores(course, student)
+    for cell in course.cells:
+        if cell.name not in outcomes:
+            outcomes[cell.name] = _outcome(course, cell, student, scores[cell.name], reports, problem)
+    submission = Submission(student, digest, tuple(outcomes[cell.name] for cell in course.cells))
+    path = stored(course, student)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, to_json(submission))
+    keep(course, before, submission)
+    return submission
+
+
+def preview(course: Course, student: str, digest: str, executed: Executed | Exception) -> Submission:
+    """Return what `record` would, and record nothing. What was given by hand stays."""
+    reports = executed.reports if isinstance(executed, Executed) else {}
+    problem = "" if isinstance(executed, Executed) else f"nbgrader would stop at this submission: {executed}"
+    outcomes = []
+    with course.gradebook() as gradebook:
+        for cell in course.cells:
+            earned = reports[cell.name].score if cell.name in reports else 0.0
+            with contextlib.suppress(MissingEntry):
+                grade = gradebook.find_grade(cell.name, cell.notebook, course.name, student)
+                earned = grade.manual_score if grade.manual_score is not None else earned
+                earned += grade.extra_credit or 0.0
+            outcomes.append(_outcome(course, cell, student, earned, reports, problem))
+    return Submission(student, digest, tuple(outcomes))
+
+
+def earlier(course: Course, student: str) -> Submission | None:
+    """Return what the gradebook has of a student, with what an earlier run remembers of it; None if it has nothing."""
+    if not _known(course, student):
+        return None
+    known = remembered(course, student) or Submission(student, "", ())
+    old = {outcome.exercise: outcome for outcome in known.outcomes}
+    outcomes = []
+    scores = _scores(course, student)
+    for cell in course.cells:
+        points = scores[cell.name]
+        outcome = old.get(cell.name) or Outcome(cell.name, "passed", points, cell.points)  # only its points are known
+        outcomes.append(msgspec.structs.replace(outcome, points=points))
+    return Submission(student, known.digest, tuple(outcomes))
+
+
+def unchanged(course: Course, student: str, digest: str) -> Submission | None:
+    """Return what an earlier run recorded, if nothing that decides the grade has changed since."""
+    if (submission := remembered(course, student)) is None:
+        return None
+    # The gradebook may have been restored or deleted since, and so may the graded notebooks.
+    if _notebooks(course, student) and not _known(course, student):
+        return None
+    if submission.digest != digest:
+        return None
+    if {outcome.exercise: outcome.points for outcome in submission.outcomes} != _scores(course, student):
+        return None
+    return submission
+
+
+def stored(course: Course, student: str) -> Path:
+    """Return the file in which a student's results are kept."""
+    return course.published / f"{student}.json"
+
+
+def remembered(course: Course, student: str) -> Submission | None:
+    """Return the results in that file; None if there are none, or of another version of the format."""
+    try:
+        return from_json(stored(course, student).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _autograde(course: Course, student: str, executed: Executed | Exception) -> dict[str, Any]:
+    """Run nbgrader's autograde on one student, with the executed notebooks."""
+    converter = _AutogradeAnyName(coursedir=course.coursedir, config=Config(course.config))
+    converter.exporter_class = SubmissionExporter  # what it earned is remembered here, with its digest
+    converter.autograde_preprocessors = [
+        Replay(executed) if _executes(step) else step for step in converter.autograde_preprocessors
+    ]
+    return run_nbgrader(course, converter, student)
+
+
+class _AutogradeAnyName(Autograde):  # type: ignore[misc]  # nbgrader has no types
+    """Also grades a student none of whose notebooks has the name that it was handed out with."""
+
+    def init_notebooks(self) -> None:
+        """Find the notebooks; the exporter adds those that have other names."""
+        try:
+            super().init_notebooks()
+        except NbGraderException:
+            folder = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
+            releases = releases_of(self.coursedir, self.coursedir.assignment_id)
+            if not any(found.path for found in locate(Path(folder), releases).values()):
+                raise
+
+
+def run_nbgrader(course: Course, converter: BaseConverter, student: str) -> dict[str, Any]:
+    """Run a step of nbgrader's on one student, whatever it did before; return what its log and errors say."""
+    converter.force = True
+    converter.log = logging.getLogger(f"{__name__}.nbgrader")  # it comes back with the result
+    converter.log.setLevel(logging.INFO)
+    converter.log.propagate = False
+    with temp_attrs(course.coursedir, assignment_id=course.name, student_id=student), warnings.catch_warnings():
+        # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
+        warnings.simplefilter("ignore", SAWarning)
+        result: dict[str, Any] = capture_log(converter)
+    if (result.get("error") or "").rstrip().endswith("KeyboardInterrupt"):
+        raise KeyboardInterrupt  # which nbgrader does not pass on
+    return result
+
+
+def _executes(step: object) -> bool:
+    return step is JudgeOutside or step == f"{JudgeOutside.__module__}.{JudgeOutside.__qualname__}"
+
+
+def _outcome(
+    course: Course, cell: GradedCell, student: str, points: float, reports: Mapping[str, Report], problem: str
+) -> Outcome:
+    located = locate(course.submitted(student), releases_of(course.coursedir, course.name))
+    return Outcome.found(cell, located[cell.notebook], reports, problem, points)
+
+
+def _scores(course: Course, student: str) -> dict[str, float]:
+    """Return what the gradebook holds for each graded cell; without a grade, nothing was earned."""
+    scores = {}
+    with course.gradebook() as gradebook:
+        for cell in course.cells:
+            try:
+                grade = gradebook.find_grade(cell.name, cell.notebook, course.name, student)
+            except MissingEntry:
+                scores[cell.name] = 0.0
+            else:
+                scores[cell.name] = float(grade.score or 0.0)
+    return scores
+
+
+def _known(course: Course, student: str) -> bool:
+    """Return whether nbgrader's gradebook and its folder of graded notebooks have this student."""
+    if not course.folder(course.coursedir.autograded_directory, student).is_dir():
+        return False
+    with course.gradebook() as gradebook, contextlib.suppress(MissingEntry):
+        return bool(gradebook.find_submission(course.name, student))
+    return False
+
+
+def _notebooks(course: Course, student: str) -> list[Path]:
+    """Return the files of the notebooks that a student handed in."""
+    located = locate(course.submitted(student), releases_of(course.coursedir, course.name))
+    return [found.path for found in located.values() if found.path]
+
+
+def cause_of(result: dict[str, Any]) -> str:
+    """Return the exception behind a failed run of nbgrader; nbgrader wraps it in exceptions of its own."""
+    lines = [line.strip() for line in f"{result.get('log') or ''}\n{result.get('error') or ''}".splitlines()]
+    causes = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Entry|Warning)\b", line)]
+    return next((cause for cause in reversed(causes) if "NbGraderException" not in cause), "nbgrader gave no reason")
