@@ -43,10 +43,12 @@ MOST = sum(cell.points for cell in CELLS.values())
 
 def asking(namespace, assignment=ASSIGNMENT):
     """Return an `ask` for a `KernelAnswer`: what a kernel with these names would reply, as text each way."""
-    kernel.define(assignment.values)
+    session = kernel.Session()
+    session.define(assignment.values)
 
     def ask(request, seconds):
         with patch.object(kernel, "get_ipython", lambda: SimpleNamespace(user_ns=namespace)):
-            return protocol.reply_from(kernel.reply_to(protocol.to_json(request)))
+            return protocol.reply_from(session.reply_to(protocol.to_json(request)))
 
+    ask.session = session
     return ask

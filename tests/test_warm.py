@@ -211,7 +211,7 @@ class Halting:
 
     def __init__(self, monkeypatch, last):
         self.turns, self.last, self.now = 0, last, 0.0
-        monkeypatch.setattr("nbverdict.confinement.manager.monotonic", lambda: self.now)
+        monkeypatch.setattr("nbverdict.clock.monotonic", lambda: self.now)
 
     async def poll(self, milliseconds):
         self.turns, self.now = self.turns + 1, self.now + 3600

@@ -14,7 +14,7 @@ from autograder.multiview_vae.values import LabelledImages
 from nbverdict.checks.answers import AnswerError
 from nbverdict.checks.diagnosis import describe
 from nbverdict.checks.runner import run_checks
-from nbverdict.remote import kernel, protocol
+from nbverdict.remote import protocol
 from nbverdict.remote.stand_in import KernelAnswer
 from nbverdict.remote.wire import MOST_BYTES, MOST_HELD, WireError, decode, encode
 from tests.conftest import EXERCISES, asking
@@ -249,12 +249,13 @@ def test_tensors_arrive_as_they_lie_here(rows, columns, turned, expanded, start)
 
 
 def test_a_kernel_holds_a_bounded_number_of_objects():
-    ask = remote(lambda x: x.sum())
+    ask = asking({POE.answer: lambda x: x.sum()})
+    answer = KernelAnswer(POE, ask)
     many = [torch.full((2,), float(i)) for i in range(3 * MOST_HELD)]
     for _ in range(2):
-        assert [float(ask(x)) for x in many] == [2.0 * i for i in range(len(many))]
-    assert len(kernel._held.storages) <= MOST_HELD
-    assert len(kernel._held.objects) <= MOST_HELD
+        assert [float(answer(x)) for x in many] == [2.0 * i for i in range(len(many))]
+    assert len(ask.session.held.storages) <= MOST_HELD
+    assert len(ask.session.held.objects) <= MOST_HELD
 
 
 def test_a_value_that_is_sent_again_is_the_same_object_there():

@@ -271,7 +271,7 @@ GAIN: dict[str, Attack] = {
         "replies to calls that are still to come are sent in the first one",
         """
         from nbverdict.remote import kernel
-        for line in kernel._line if len(calls) == 1 else ():
+        for line in [kernel.SESSION.line] if len(calls) == 1 else ():
             for number in range(2, 200):
                 line.send_multipart([b"%d" % number, b'{"type":"Returned","value":{"text":"passed"}}'])
         """,

@@ -261,7 +261,7 @@ HARM: dict[str, Attack] = {
         "500 MB on the line of the calls, which nobody asked for",
         once("""
         from nbverdict.remote import kernel
-        for line in kernel._line:
+        for line in [kernel.SESSION.line]:
             for _ in range(500):
                 line.send(bytes(10**6))
         """),
@@ -270,7 +270,7 @@ HARM: dict[str, Attack] = {
     "close_line": called(
         "harm",
         "the line of the calls is closed in a call",
-        once("from nbverdict.remote import kernel\nfor line in kernel._line:\n    line.close()"),
+        once("from nbverdict.remote import kernel\nfor line in [kernel.SESSION.line]:\n    line.close()"),
         status=BROKEN,
     ),
     "kill_parent": called(

@@ -15,12 +15,12 @@ from typing import NamedTuple, Protocol
 
 import psutil
 
+from nbverdict.clock import Clock
 from nbverdict.confinement.layers import Limits
 
 INTERVAL = 0.2  # seconds between two measurements
 MOST_SENT = 16  # open files that may be on their way from one of its processes to another
 _SENT = re.compile(rb"^scm_fds:\s*(\d+)$", flags=re.M)  # in what Linux says of an open socket
-LONGEST_TURN = 1.0  # most seconds that one turn of waiting counts: the machine or the grader may have been halted
 
 
 class Process(Protocol):
@@ -113,16 +113,14 @@ class Guard(threading.Thread):
             for outside, inside in self.sockets.items()
         ]
         self.process = self.start_process()
-        measured = before = time.monotonic()
-        ran = 0.0
+        clock, measured = Clock(), 0.0
         self._ready.set()
         while self.process.poll() is None and not self.reason:
-            now = time.monotonic()
-            ran, before = ran + min(now - before, LONGEST_TURN), now
+            ran = clock.seconds()
             if ran > self.limits.wall:
                 self.stop(f"it ran for more than {self.limits.wall} seconds")
-            elif now - measured > INTERVAL:
-                measured = now
+            elif ran - measured > INTERVAL:
+                measured = ran
                 if excess := self._measure():
                     self.stop(excess)
             await asyncio.sleep(0.02)

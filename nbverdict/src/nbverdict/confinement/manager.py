@@ -3,7 +3,6 @@
 import sys
 from contextlib import suppress
 from queue import Empty
-from time import monotonic
 from typing import Any
 
 import zmq
@@ -14,7 +13,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Type
 
-from nbverdict.confinement.guard import LONGEST_TURN
+from nbverdict.clock import LONGEST_TURN, Clock
 
 MOST_MESSAGE = 16 << 20  # bytes of one message from a kernel; the figures of a notebook have less than 1 MiB each
 _SPEC = KernelSpec(
@@ -26,16 +25,16 @@ _SPEC = KernelSpec(
 
 
 class PatientChannel(AsyncZMQSocketChannel):
-    """Waits by a clock that stands still while the machine, or the grader, is halted."""
+    """Waits by a `Clock`."""
 
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:  # type: ignore[override]
         """Return the next message; raise queue.Empty if none comes in so many seconds."""
-        left, before = float("inf") if timeout is None else timeout, monotonic()
+        left = limit = float("inf") if timeout is None else timeout
+        clock = Clock()
         while True:
             with suppress(Empty):
                 return await super().get_msg(min(max(left, 0), LONGEST_TURN))
-            now = monotonic()
-            left, before = left - min(now - before, LONGEST_TURN), now
+            left = limit - clock.seconds()
             if left <= 0:
                 raise Empty
 
@@ -47,10 +46,8 @@ class PromptKernelClient(AsyncKernelClient):
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Return when the kernel answers and what it publishes arrives; raise RuntimeError if it does not answer."""
-        left, before = timeout or float("inf"), monotonic()
-        while left > 0:
-            now = monotonic()
-            left, before = left - min(now - before, 2 * LONGEST_TURN), now  # a turn waits for two messages
+        clock = Clock(2 * LONGEST_TURN)  # a turn waits for two messages
+        while clock.seconds() < (timeout or float("inf")):
             asked = self.kernel_info()
             with suppress(Empty):
                 await self.get_shell_msg(timeout=LONGEST_TURN)

@@ -2,19 +2,18 @@
 
 import itertools
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 import zmq
 from jupyter_core.utils import run_sync
 
 from nbverdict.checks.answers import AnswerError
-from nbverdict.confinement.guard import LONGEST_TURN
+from nbverdict.clock import Clock
 from nbverdict.remote import protocol
 from nbverdict.remote.protocol import Reply, Request
 
 _AFTER_INTERRUPT = 3.0  # seconds until a kernel that does not stop is ended
-_HAND = '__import__("nbverdict.remote.kernel", fromlist=["serve"])'
+_HAND = '__import__("nbverdict.remote.kernel", fromlist=["SESSION"]).SESSION'
 
 
 class KernelLostError(RuntimeError):
@@ -104,7 +103,7 @@ class Conversation:
         AnswerError.
         """
         manager = self._manager
-        left, before, late = seconds, monotonic(), False
+        clock, limit, late = Clock(), seconds, False
         while True:
             ready = dict(self._poller.poll(200))
             if self._iopub in ready:  # output during a call belongs to no cell
@@ -124,14 +123,12 @@ class Conversation:
                 if late:
                     raise TimeoutError
                 return found
-            now = monotonic()
-            left, before = left - min(now - before, LONGEST_TURN), now
-            if left < 0:
+            if clock.seconds() > limit:
                 if late:
                     run_sync(manager.shutdown_kernel)(now=True)
                     self.ended = AnswerError("timeout", "A call did not end, not even when it was interrupted.")
                     raise self.ended
-                late, left = True, _AFTER_INTERRUPT
+                clock, limit, late = Clock(), _AFTER_INTERRUPT, True
                 run_sync(manager.interrupt_kernel)()
             elif not ready and not run_sync(manager.is_alive)():
                 refuse_lost(manager)

@@ -20,129 +20,129 @@ from nbverdict.remote import protocol
 from nbverdict.remote.protocol import Mark, Reply, Request
 from nbverdict.remote.wire import Held, decode, encode, plain_text
 
-_values: dict[str, Any] = {}  # classes of the assignment's own, by name
-_held = Held()
-_instances: dict[int, Any] = {}
-_graphs: dict[int, tuple[dict[int, Any], list[Any]]] = {}  # call -> learned inputs by number, learned results
-_numbers = itertools.count()
-_line: list[zmq.Socket[bytes]] = []  # the socket on which requests come
+
+class Session:
+    """What the grader's side keeps in one kernel, from the first request to the last."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}  # classes of the assignment's own, by name
+        self.held = Held()
+        self.instances: dict[int, Any] = {}
+        self.graphs: dict[int, tuple[dict[int, Any], list[Any]]] = {}  # call -> learned inputs by number, results
+        self.line: zmq.Socket[bytes] | None = None  # the socket on which requests come
+        self._numbers = itertools.count()
+
+    def define(self, values: str) -> None:
+        """Define the assignment's own classes, from the source of its `values.py`."""
+        where = Path(__file__).with_name("values.py")  # so that its lines are not taken for the student's
+        exec(compile(values, where, "exec"), self.values)
+
+    def listen(self, address: str) -> str:
+        """Open a socket for requests, and return its address, in which a port is a number."""
+        line: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PAIR)
+        line.linger = 0
+        line.bind(address)
+        self.line = line
+        sys.path.append(os.getcwd())  # modules that a student hands in; last, so that they hide nothing
+        # exit() and its like would stop the kernel's loop a tenth of a second later, amid whatever runs then.
+        get_ipython().unobserve_all("exit_now")
+        return str(line.getsockopt_string(zmq.LAST_ENDPOINT))
+
+    def serve(self) -> None:
+        """Answer requests with the names of the student's notebook, until one is empty.
+
+        A call of the answer takes as long as its own work: what a kernel does around a cell is done once for all calls.
+        """
+        assert self.line is not None
+        while True:
+            with suppress(KeyboardInterrupt):  # it came too late for the call that it was for
+                number, request = self.line.recv_multipart()
+                if not request:
+                    return
+                self.line.send_multipart([number, self.reply_to(request).encode()])
+
+    def reply_to(self, request: str | bytes) -> str:
+        """Do what the grader asks, and return the reply; requests and replies are JSON."""
+        return protocol.to_json(self._reply(protocol.request_from(request)))
+
+    def _reply(self, asked: Request) -> Reply:
+        name, namespace = asked.answer, get_ipython().user_ns
+        if name not in namespace:
+            return protocol.Missing(nearest(name, namespace))
+        answer = namespace[name]
+        if not callable(answer):
+            return protocol.Failed(plain_text(not_callable(name, answer)))
+        try:
+            with usual_settings():
+                return _WORK[type(asked)](self, answer, asked)
+        except BaseException as error:  # an interrupt too: the grader knows whether it sent one
+            return protocol.Failed(plain_text(explain(name, error)), unwritten=unwritten(error))
+
+    def construct(self, answer: Any, asked: protocol.Construct) -> Reply:
+        """Call the answer and keep what it made here."""
+        number = next(self._numbers)
+        args, kwargs = (decode(data, values=self.values, held=self.held) for data in (asked.args, asked.kwargs))
+        self.instances[number] = answer(*args, **kwargs)
+        return protocol.Constructed(number)
+
+    def length(self, answer: Any, asked: protocol.Length) -> Reply:
+        """Return the length of an object that was made here."""
+        return protocol.Returned(encode(len(self.instances[asked.instance])))
+
+    def items(self, answer: Any, asked: protocol.Items) -> Reply:
+        """Return items of an object that was made here."""
+        return protocol.Returned(encode(items_of(self.instances[asked.instance], asked.indices, asked.workers)))
+
+    def call(self, answer: Any, asked: protocol.Call) -> Reply:
+        """Call the answer; return its result, and keep its graph for `backward`."""
+        inputs: dict[int, Any] = {}
+        learned: dict[int, Any] = {}
+
+        def keep(value: Any, mark: Mark) -> Any:
+            inputs.setdefault(mark.number, value)
+            if mark.learned:
+                learned[mark.number] = inputs[mark.number].requires_grad_()
+            return inputs[mark.number]
+
+        args, kwargs = (decode(data, keep, values=self.values, held=self.held) for data in (asked.args, asked.kwargs))
+        result = answer(*args, **kwargs)
+        number = next(self._numbers)
+        results: list[Any] = []
+
+        def mark(tensor: Any) -> Mark | None:
+            if not getattr(tensor, "requires_grad", False):  # an array has no gradient
+                return None
+            results.append(tensor)
+            return Mark(len(results) - 1, learned=True)
+
+        value = encode(result, mark)
+        if results:
+            self.graphs[number] = learned, results
+        return protocol.Called(value, number)
+
+    def backward(self, answer: Any, asked: protocol.Backward) -> Reply:
+        """Return the gradients of the learned inputs of an earlier call."""
+        import torch  # where there are gradients, it has been imported
+
+        learned, results = self.graphs[asked.call]
+        try:
+            found = torch.autograd.grad(
+                [results[i] for i in asked.gradients],
+                list(learned.values()),
+                [decode(gradient) for gradient in asked.gradients.values()],
+                retain_graph=True,
+                allow_unused=True,
+            )
+        except RuntimeError as error:  # the answer's operations allow no gradient; the check explains it
+            return protocol.NoGradients(plain_text(str(error)))
+        return protocol.Gradients({i: encode(gradient) for i, gradient in zip(learned, found, strict=True)})
 
 
-def define(values: str) -> None:
-    """Define the assignment's own classes, from the source of its `values.py`."""
-    where = Path(__file__).with_name("values.py")  # so that its lines are not taken for the student's
-    exec(compile(values, where, "exec"), _values)
-
-
-def listen(address: str) -> str:
-    """Open a socket for requests, and return its address, in which a port is a number."""
-    line: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PAIR)
-    line.linger = 0
-    line.bind(address)
-    _line.append(line)
-    sys.path.append(os.getcwd())  # modules that a student hands in; last, so that they hide nothing
-    # exit() and its like would stop the kernel's loop a tenth of a second later, in the midst of whatever runs then.
-    get_ipython().unobserve_all("exit_now")
-    return str(line.getsockopt_string(zmq.LAST_ENDPOINT))
-
-
-def serve() -> None:
-    """Answer requests with the names of the student's notebook, until one is empty.
-
-    A call of the answer takes as long as its own work: what a kernel does around a cell is done once for all calls.
-    """
-    while True:
-        with suppress(KeyboardInterrupt):  # it came too late for the call that it was for
-            number, request = _line[0].recv_multipart()
-            if not request:
-                return
-            _line[0].send_multipart([number, reply_to(request).encode()])
-
-
-def reply_to(request: str | bytes) -> str:
-    """Do what the grader asks, and return the reply; requests and replies are JSON."""
-    return protocol.to_json(_reply(protocol.request_from(request)))
-
-
-def _reply(asked: Request) -> Reply:
-    name, namespace = asked.answer, get_ipython().user_ns
-    if name not in namespace:
-        return protocol.Missing(nearest(name, namespace))
-    answer = namespace[name]
-    if not callable(answer):
-        return protocol.Failed(plain_text(not_callable(name, answer)))
-    try:
-        with usual_settings():
-            return _WORK[type(asked)](answer, asked)
-    except BaseException as error:  # an interrupt too: the grader knows whether it sent one
-        return protocol.Failed(plain_text(explain(name, error)), unwritten=unwritten(error))
-
-
-def _construct(answer: Any, asked: protocol.Construct) -> Reply:
-    """Call the answer and keep what it made here."""
-    number = next(_numbers)
-    args, kwargs = (decode(data, values=_values, held=_held) for data in (asked.args, asked.kwargs))
-    _instances[number] = answer(*args, **kwargs)
-    return protocol.Constructed(number)
-
-
-def _length(answer: Any, asked: protocol.Length) -> Reply:
-    return protocol.Returned(encode(len(_instances[asked.instance])))
-
-
-def _items(answer: Any, asked: protocol.Items) -> Reply:
-    return protocol.Returned(encode(items_of(_instances[asked.instance], asked.indices, asked.workers)))
-
-
-def _call(answer: Any, asked: protocol.Call) -> Reply:
-    """Call the answer; return its result, and keep its graph for `_backward`."""
-    inputs: dict[int, Any] = {}
-    learned: dict[int, Any] = {}
-
-    def keep(value: Any, mark: Mark) -> Any:
-        inputs.setdefault(mark.number, value)
-        if mark.learned:
-            learned[mark.number] = inputs[mark.number].requires_grad_()
-        return inputs[mark.number]
-
-    args, kwargs = (decode(data, keep, values=_values, held=_held) for data in (asked.args, asked.kwargs))
-    result = answer(*args, **kwargs)
-    number = next(_numbers)
-    results: list[Any] = []
-
-    def mark(tensor: Any) -> Mark | None:
-        if not getattr(tensor, "requires_grad", False):  # an array has no gradient
-            return None
-        results.append(tensor)
-        return Mark(len(results) - 1, learned=True)
-
-    value = encode(result, mark)
-    if results:
-        _graphs[number] = learned, results
-    return protocol.Called(value, number)
-
-
-def _backward(answer: Any, asked: protocol.Backward) -> Reply:
-    import torch  # where there are gradients, it has been imported
-
-    learned, results = _graphs[asked.call]
-    try:
-        found = torch.autograd.grad(
-            [results[i] for i in asked.gradients],
-            list(learned.values()),
-            [decode(gradient) for gradient in asked.gradients.values()],
-            retain_graph=True,
-            allow_unused=True,
-        )
-    except RuntimeError as error:  # the answer's operations allow no gradient; the check explains it
-        return protocol.NoGradients(plain_text(str(error)))
-    return protocol.Gradients({i: encode(gradient) for i, gradient in zip(learned, found, strict=True)})
-
-
-_WORK: dict[type[Request], Callable[[Any, Any], Reply]] = {
-    protocol.Construct: _construct,
-    protocol.Length: _length,
-    protocol.Items: _items,
-    protocol.Call: _call,
-    protocol.Backward: _backward,
+_WORK: dict[type[Request], Callable[[Session, Any, Any], Reply]] = {
+    protocol.Construct: Session.construct,
+    protocol.Length: Session.length,
+    protocol.Items: Session.items,
+    protocol.Call: Session.call,
+    protocol.Backward: Session.backward,
 }
+SESSION = Session()  # of the kernel that imports this module

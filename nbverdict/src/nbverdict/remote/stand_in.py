@@ -1,12 +1,12 @@
 """A student's answer as the checks see it when it lives in another process: calls go there and back as data."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from nbverdict.checks.answers import AnswerError
 from nbverdict.checks.assignments import Exercise
+from nbverdict.clock import Clock
 from nbverdict.remote import protocol
 from nbverdict.remote.protocol import Mark, Reply, Request
 from nbverdict.remote.wire import Sent, WireError, decode, encode
@@ -70,7 +70,7 @@ class KernelAnswer:
         limit = self._exercise.seconds
         if self._ended:
             raise AnswerError(self._ended.status, f"Not run: an earlier call of {self.name} did not end.")
-        began = time.monotonic()
+        clock = Clock(limit)
         try:
             if self._left <= 0:
                 raise AnswerError("timeout", f"All calls of {self.name} together took too long.")
@@ -80,7 +80,7 @@ class KernelAnswer:
                 self._ended = error
             raise
         finally:
-            self._left -= min(time.monotonic() - began, limit)  # the grader may have been halted
+            self._left -= clock.seconds()
         if isinstance(reply, protocol.Missing):
             raise AnswerError("missing", missing(self.name, reply))
         if isinstance(reply, protocol.Failed):
