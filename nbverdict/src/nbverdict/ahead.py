@@ -23,7 +23,7 @@ def start(folder: Path, config: Config, options: argparse.Namespace) -> None:
 
 def _has_work(folder: Path, config: Config, options: argparse.Namespace) -> bool:
     """Whether somebody has handed in anything since the last run, as far as the times of files tell."""
-    if options.command == "watch" or options.force or options.seed is not None:
+    if options.command.name == "watch" or options.force or options.seed is not None:
         return True
     submitted = folder / config.CourseDirectory.get("submitted_directory", "submitted")
     students = [submitted / options.student] if options.student else submitted.glob("*")

@@ -1,5 +1,6 @@
 """What a class earned: the model of what is stored, and the same as text, CSV and Gradescope's format."""
 
+import argparse
 import csv
 import io
 import json
@@ -52,6 +53,12 @@ def to_json(content: Submission | Sequence[Submission]) -> bytes:
 def from_json(text: bytes) -> Submission:
     """Return the submission behind JSON text; raise msgspec.MsgspecError for another schema or content."""
     return msgspec.json.decode(text, type=Submission)
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Run the command `schema`."""
+    print(schema_page() if options.markdown else json.dumps(json_schema(), indent=1))
+    return 0
 
 
 def json_schema() -> dict[str, Any]:
