@@ -51,6 +51,7 @@ from nbverdict.classroom.results import (
 )
 from nbverdict.classroom.scheduling import grade, grade_class
 from nbverdict.classroom.words import Words as ManualGrading
+from nbverdict.clock import Clock
 from nbverdict.configuration import ConfigurationError
 from nbverdict.confinement.layers import ConfinementError
 from nbverdict.doors.gradescope import as_gradescope
@@ -547,7 +548,7 @@ def test_the_old_grade_stays_until_the_new_one_is_there(course, monkeypatch):
     def killed(self, nb, resources):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nbverdict.classroom.recording.Replay.preprocess", killed)
+    monkeypatch.setattr("nbverdict.classroom.recording._Executed.preprocess", killed)
     with pytest.raises(KeyboardInterrupt):
         list(grade_class(Course(course, "multiview_vae"), students, force=True))
     assert scores(course, *students) == [14, 15]
@@ -568,7 +569,7 @@ def test_where_a_new_submission_fails_nothing_of_the_old_one_counts(course, monk
     def fails(self, nb, resources):
         raise OSError("nothing")
 
-    monkeypatch.setattr("nbverdict.classroom.recording.Replay.preprocess", fails)
+    monkeypatch.setattr("nbverdict.classroom.recording._Executed.preprocess", fails)
     list(grade_class(Course(course, "multiview_vae"), students[:1], force=True))
     assert scores(course, *students) == [0, 15]
 
@@ -641,15 +642,15 @@ def test_names_that_nbgrader_takes_for_something_else_are_refused(course, name):
 
 def test_a_halted_machine_costs_nobody_a_call(course, monkeypatch):
     """While calls are answered, the clock leaps by a minute again and again."""
-    leaps = [0.0]
-
-    def leaping():
-        leaps[0] += 20 if answering else 0
-        return time.monotonic() + leaps[0]
-
     answering = []
+
+    class Leaping(Clock):
+        def seconds(self):
+            self._before -= 20 if answering else 0
+            return super().seconds()
+
     ask = Conversation.ask
-    monkeypatch.setattr("nbverdict.remote.conversation.monotonic", leaping)
+    monkeypatch.setattr("nbverdict.remote.conversation.Clock", Leaping)
     monkeypatch.setattr(Conversation, "ask", lambda *args: (answering.append(1), ask(*args))[1])
     assert grade(Course(course, "multiview_vae"), "f_right").points == 15
     assert answering

@@ -6,6 +6,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 
 from nbverdict.checks.assignments import AssignmentError
+from nbverdict.classroom.nbgrader import keep_engine
 from nbverdict.classroom.refusing import refuse_other_checkout, refuse_unknown
 from nbverdict.classroom.releases import graded_cells
 from nbverdict.configuration import (
@@ -56,6 +57,7 @@ class Course:
         if require_confinement:
             config.ConfinedProvisioner.require = True
         self.config = config
+        keep_engine()
         self.coursedir = CourseDirectory(config=config)
         self.name, self.note = assignment, note
         self.published = folder / GRADES / assignment

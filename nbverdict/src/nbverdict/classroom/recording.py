@@ -1,7 +1,6 @@
 """What was executed is written to nbgrader's folders and gradebook, and to a separate file for each student."""
 
 import contextlib
-import functools
 import logging
 import re
 import warnings
@@ -11,12 +10,10 @@ from typing import Any
 
 import msgspec
 import nbformat
-import nbgrader.api
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.api import MissingEntry
-from nbgrader.converters import Autograde
-from nbgrader.converters.base import BaseConverter, NbGraderException
+from nbgrader.converters.base import BaseConverter
 from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import capture_log, temp_attrs
 from sqlalchemy.exc import SAWarning
@@ -25,8 +22,8 @@ from traitlets.config import Config
 from nbverdict.checks.report import Report
 from nbverdict.classroom.changes import keep
 from nbverdict.classroom.course import Course
-from nbverdict.classroom.exporters import SubmissionExporter, forget
-from nbverdict.classroom.nbgrader import JudgeOutside
+from nbverdict.classroom.exporters import SubmissionExporter
+from nbverdict.classroom.nbgrader import ConfinedAutograde, JudgeOutside, forget
 from nbverdict.classroom.releases import releases_of
 from nbverdict.classroom.results import Submission, from_json, to_json
 from nbverdict.files import write_whole
@@ -35,23 +32,29 @@ from nbverdict.notebooks.release import GradedCell
 from nbverdict.notebooks.verdict import Outcome
 from nbverdict.notebooks.work import Executed
 
-# nbgrader opens the gradebook some twenty times for a submission; with an engine that stays, it compiles each of its
-# statements once in a run, not each time.
-nbgrader.api.create_engine = functools.lru_cache(1)(nbgrader.api.create_engine)
+
+class _Recording(ConfinedAutograde):
+    """Writes a submission that was executed elsewhere; its notebooks were repaired for that, once."""
+
+    executed: Executed | Exception
+
+    def repaired(self, path: Path, assignment: str, name: str) -> NotebookNode:
+        """Return the notebook that was executed, which nbgrader cleans; where there is none, repair it."""
+        if isinstance(self.executed, Exception):
+            return super().repaired(path, assignment, name)
+        executed: NotebookNode = nbformat.reads(self.executed.notebooks[name], as_version=4)
+        return executed
 
 
-class Replay(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
-    """Takes the place of nbgrader's execution: returns the notebook of a submission that was executed elsewhere."""
-
-    def __init__(self, executed: Executed | Exception, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._executed = executed
+class _Executed(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no types
+    """Takes the place of nbgrader's execution: returns the notebook as it was executed."""
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         """Return the executed notebook; raise the error that prevented it."""
-        if isinstance(self._executed, Exception):
-            raise self._executed
-        return nbformat.reads(self._executed.notebooks[resources["nbgrader"]["notebook"]], as_version=4), resources
+        executed = self.parent.parent.executed  # of the converter, through its exporter
+        if isinstance(executed, Exception):
+            raise executed
+        return nbformat.reads(executed.notebooks[resources["nbgrader"]["notebook"]], as_version=4), resources
 
 
 def record(course: Course, student: str, digest: str, executed: Executed | Exception) -> Submission:
@@ -166,26 +169,13 @@ def remembered(course: Course, student: str) -> Submission | None:
 
 def _autograde(course: Course, student: str, executed: Executed | Exception) -> dict[str, Any]:
     """Run nbgrader's autograde on one student, with the executed notebooks."""
-    converter = _AutogradeAnyName(coursedir=course.coursedir, config=Config(course.config))
+    converter = _Recording(coursedir=course.coursedir, config=Config(course.config))
+    converter.executed = executed
     converter.exporter_class = SubmissionExporter  # what it earned is remembered here, with its digest
     converter.autograde_preprocessors = [
-        Replay(executed) if _executes(step) else step for step in converter.autograde_preprocessors
+        _Executed if _executes(step) else step for step in converter.autograde_preprocessors
     ]
     return run_nbgrader(course, converter, student)
-
-
-class _AutogradeAnyName(Autograde):  # type: ignore[misc]  # nbgrader has no types
-    """Also grades a student none of whose notebooks has the name that it was handed out with."""
-
-    def init_notebooks(self) -> None:
-        """Find the notebooks; the exporter adds those that have other names."""
-        try:
-            super().init_notebooks()
-        except NbGraderException:
-            folder = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
-            releases = releases_of(self.coursedir, self.coursedir.assignment_id)
-            if not any(found.path for found in locate(Path(folder), releases).values()):
-                raise
 
 
 def run_nbgrader(course: Course, converter: BaseConverter, student: str) -> dict[str, Any]:
