@@ -7,7 +7,6 @@ from nbgrader.coursedir import CourseDirectory
 
 from nbverdict.checks.assignments import AssignmentError
 from nbverdict.classroom.nbgrader import keep_engine
-from nbverdict.classroom.refusing import refuse_other_checkout, refuse_unknown
 from nbverdict.classroom.releases import graded_cells
 from nbverdict.configuration import (
     CONFIG_FILE,
@@ -19,6 +18,7 @@ from nbverdict.confinement.layers import Confinement
 from nbverdict.confinement.provisioner import ConfinedProvisioner, start_warm
 from nbverdict.imports import import_all
 from nbverdict.notebooks.locating import unusable
+from nbverdict.notebooks.refusing import refuse_other_checkout, refuse_unknown
 from nbverdict.notebooks.release import assignment_of, refuse_unchecked
 
 

@@ -13,9 +13,9 @@ from nbgrader.coursedir import CourseDirectory
 
 from nbverdict.checks.assignments import AssignmentError
 from nbverdict.classroom.nbgrader import ConfinedAutograde, adopt
-from nbverdict.classroom.refusing import refuse_other_checkout, refuse_unknown
 from nbverdict.classroom.releases import graded_cells
 from nbverdict.configuration import ConfigurationError
+from nbverdict.notebooks.refusing import refuse_other_checkout, refuse_unknown
 from nbverdict.notebooks.release import GradedCell, assignment_of, graded_cells_of, refuse_mistaken, refuse_unchecked
 
 

@@ -37,7 +37,7 @@ class JudgeOutside(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has 
         assignment = assignment_of(Path.cwd(), resources["nbgrader"]["assignment"])
         executor = ExecuteOutside(nb, assignment, self.config)
         executor.run(Path(resources["metadata"]["path"]))
-        converter = getattr(self.parent, "parent", None)  # of the exporter; `nbgrader validate` has none of ours
+        converter = getattr(self.parent, "parent", None)  # of the exporter; a course may name one of its own
         if isinstance(converter, ConfinedAutograde):
             converter.reports |= executor.reports
         return nb, resources

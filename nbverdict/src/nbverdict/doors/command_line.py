@@ -1,6 +1,7 @@
 """The commands that need no class: `judge`, the verdict on one submission, and `doctor`."""
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -29,7 +30,8 @@ def judge(options: argparse.Namespace) -> int:
             submission = Path(folder) / "submission.ipynb"
             submission.write_bytes(sys.stdin.buffer.read())
         try:
-            verdict = judging.judge(submission, options.assignment, seed=options.seed)
+            with contextlib.redirect_stdout(sys.stderr):  # whatever a check prints is no part of the verdict
+                verdict = judging.judge(submission, options.assignment, seed=options.seed)
         except (AssignmentError, ConfigurationError, ConfinementError, KernelLostError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

@@ -12,6 +12,7 @@ from nbverdict.configuration import IGNORED, course_configuration
 from nbverdict.confinement.provisioner import ConfinedProvisioner
 from nbverdict.notebooks.gathering import gather
 from nbverdict.notebooks.locating import locate
+from nbverdict.notebooks.refusing import refuse_other_checkout, refuse_unknown
 from nbverdict.notebooks.release import HIDDEN, Release, assignment_of, graded_cells_in, read_releases, refuse_unchecked
 from nbverdict.notebooks.repair import left_out, refuse_too_many
 from nbverdict.notebooks.verdict import Outcome, Verdict
@@ -44,13 +45,15 @@ def judge(
     course = folder.parent.parent
     if config is None:
         config = course_configuration(course)
+    refuse_unknown(config)
+    refuse_other_checkout(course)
     if seed is not None:
         config = Config(config)
         config.ExecuteOutside.seed = seed
     releases = read_releases(folder)
     found, cells = assignment_of(course, folder.name), graded_cells_in(releases)
     refuse_unchecked(found, cells, stock=bool(config.ExecuteOutside.get("stock")))
-    names = config.CourseDirectory
+    names, limits = config.CourseDirectory, ConfinedProvisioner(config=config).confinement.limits
     with _as_folder(submission, releases) as handed_in:
         located = locate(handed_in, releases)
         problem, reports = "", {}
@@ -62,7 +65,7 @@ def judge(
                 located,
                 [course / names.get("source_directory", "source") / folder.name, folder, handed_in],
                 ignored=[*names.get("ignore", IGNORED), HIDDEN],
-                limits=ConfinedProvisioner(config=config).confinement.limits,
+                limits=limits,
                 config=config,
                 without=set(left_out(handed_in)),
             )
@@ -82,5 +85,5 @@ def _as_folder(submission: Path, releases: Mapping[str, Release]) -> Iterator[Pa
         return
     name = f"{next(iter(releases))}.ipynb" if len(releases) == 1 else submission.name
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copyfile(submission, Path(folder) / name)
+        shutil.copyfile(submission, Path(folder) / name, follow_symlinks=False)  # a link is no notebook
         yield Path(folder)
