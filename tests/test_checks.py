@@ -29,9 +29,11 @@ def wrong_answers():
 
 def judge(exercise, answer, seed):
     """Return the report, after making sure that an answer behind the wire gets the same one."""
+    torch.manual_seed(0)  # an answer that draws numbers draws the same ones both times
     report = check(exercise, answer, seed=seed)
     found = ALL_EXERCISES[exercise]
     ask = asking({found.answer: answer}, ASSIGNMENT if exercise in EXERCISES else EXTENSION)
+    torch.manual_seed(0)
     remote = run_checks(found, KernelAnswer(found, ask), seed=report.seed)
     assert [(r.name, r.status, r.points) for r in remote.results] == [
         (r.name, r.status, r.points) for r in report.results

@@ -313,6 +313,7 @@ def compare(
     cause: str,
     hint: str,
     mistakes: Iterable[Mistake] = (),
+    confirm: Callable[[str], bool] | None = None,
     rtol: float = 1e-4,
     atol: float = 1e-5,
 ) -> None:
@@ -320,6 +321,9 @@ def compare(
 
     If `got` equals the value of a mistake, that mistake names the cause. If mistakes with different causes fit, these
     inputs cannot tell them apart, and none of them does. `expected` may be another result of the same answer.
+
+    A single number may equal the value of a mistake by coincidence. `confirm` is then called with the cause, and
+    returns whether it also explains the results of other inputs.
     """
     right = _numbers(expected)
     try:
@@ -353,8 +357,10 @@ def compare(
     entry = f"{what}{[int(i) for i in place]}" if place else what
     possible = [mistake for mistake in mistakes if not same(right, mistake.value, rtol, atol)]
     fitting = [mistake for mistake in possible if same(found, mistake.value, rtol, atol)]
-    if len({mistake.cause for mistake in fitting}) == 1:
-        cause, hint, _ = fitting[0]
+    causes = {mistake.cause: mistake.hint for mistake in fitting}
+    told = [fits for fits in causes if confirm is None or confirm(fits)]
+    if len(told) == 1:
+        cause, hint = told[0], causes[told[0]]
     difference = f"by {error[place]:.3g}" if np.isfinite(found).all() else "which is not a finite number"
     raise Wrong(
         expected=f"{entry} = {right[place]:.6g}",
