@@ -35,7 +35,7 @@ from nbgrader.apps import NbGraderApp
 from benchmarks import with_otter
 from benchmarks.stock import STOCK_CONFIG
 from examples.make_class import ASSIGNMENT, POINTS
-from nbverdict.classroom.course import Course
+from nbverdict.classroom.course import AssignmentRun, Course
 from nbverdict.classroom.scheduling import grade
 from tests.attacks import ATTACKS
 from tests.attacks import making as those
@@ -229,7 +229,7 @@ class Ours(Grader):
     def grade(self, student: str) -> tuple[float | None, str, str]:
         """Grade it, beside services that must not be reached."""
         with those.Neighbour(self.course):
-            outcomes = grade(Course(self.course, ASSIGNMENT), student, force=True).outcomes
+            outcomes = grade(AssignmentRun(Course(self.course), ASSIGNMENT), student, force=True).outcomes
         status = next(o.status for o in outcomes if o.exercise == ATTACKS[student].exercise)
         return score(self.course, student), status, ""
 

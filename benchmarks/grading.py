@@ -306,7 +306,7 @@ def profile(release: Path, times: int = 3) -> dict[str, float]:
     """Return where the seconds of one right submission go, one notebook after the other, in this process and warm."""
     import importlib
 
-    from nbverdict.classroom.course import Course
+    from nbverdict.classroom.course import AssignmentRun, Course
     from nbverdict.classroom.scheduling import grade
     from nbverdict.remote.conversation import Conversation
 
@@ -324,7 +324,7 @@ def profile(release: Path, times: int = 3) -> dict[str, float]:
         return run
 
     with chdir(course), ExitStack() as changed:
-        found, student = Course(course, ASSIGNMENT), next((course / "submitted").iterdir()).name
+        found, student = AssignmentRun(Course(course), ASSIGNMENT), next((course / "submitted").iterdir()).name
         changed.enter_context(patch("nbverdict.classroom.scheduling.cores", return_value=1))
         grade(found, student)
         for part, (module, name) in PARTS.items():

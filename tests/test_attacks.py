@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from nbverdict.checks import assignments
-from nbverdict.classroom.course import Course
+from nbverdict.classroom.course import AssignmentRun, Course
 from nbverdict.classroom.scheduling import grade
 from nbverdict.confinement.layers import Confinement
 from tests.attacks import ATTACKS, making
@@ -45,7 +45,7 @@ def attacked(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, making.Neighbour(course):
         patch.setattr(assignments, "_exercise", quick)
         patch.setenv(SECRET, "nobody's business")
-        grader = Course(course, "multiview_vae")
+        grader = AssignmentRun(Course(course), "multiview_vae")
         assert grade(grader, BYSTANDER).points == MOST
         yield course, grader
 

@@ -34,7 +34,7 @@ from examples.make_class import POINTS as EACH
 from nbverdict.__main__ import main
 from nbverdict.checks.report import Finding, Result
 from nbverdict.classroom.command import graded_by
-from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.course import AssignmentRun, Course, CourseError
 from nbverdict.classroom.feedback import FeedbackExporter
 from nbverdict.classroom.gathering import gather, grade_digest, what_differs
 from nbverdict.classroom.page import class_page
@@ -50,7 +50,7 @@ from nbverdict.classroom.results import (
     to_json,
 )
 from nbverdict.classroom.scheduling import grade, grade_class
-from nbverdict.classroom.words import Words as ManualGrading
+from nbverdict.classroom.words import ManualGradingPage
 from nbverdict.clock import Clock
 from nbverdict.configuration import ConfigurationError
 from nbverdict.confinement.layers import ConfinementError
@@ -286,7 +286,7 @@ def test_where_nobody_can_be_executed_the_run_is_given_up(course, monkeypatch):
     monkeypatch.setattr("nbverdict.classroom.scheduling.execute", broken)
     graded = []
     with pytest.raises(CourseError, match=r"none of the first 3 .* \(ModuleNotFoundError: No module"):
-        graded.extend(grade_class(Course(course, "multiview_vae"), sorted(POINTS)))
+        graded.extend(grade_class(AssignmentRun(Course(course), "multiview_vae"), sorted(POINTS)))
     assert [one.submission.student for one in graded] == sorted(POINTS)[:2]
 
 
@@ -300,7 +300,7 @@ def test_three_that_cannot_be_executed_stop_nobody_either(course, monkeypatch):
 
     monkeypatch.setattr("nbverdict.classroom.scheduling.execute", broken)
     students = ["d_loops", "e_exits", "b_textbook", "f_right"]
-    graded = [one.submission for one in grade_class(Course(course, "multiview_vae"), students)]
+    graded = [one.submission for one in grade_class(AssignmentRun(Course(course), "multiview_vae"), students)]
     assert [bool(submission.digest) for submission in graded] == [False, False, False, True]
     assert graded[-1].points == 15
 
@@ -312,7 +312,7 @@ def test_a_timestamp_that_is_no_date_costs_nobody_anything(course):
     students = ["a_right", "b_textbook", "c_averages", "f_right"]
     for student, text in zip(students, ODD_DATES, strict=True):
         (course / "submitted" / student / "multiview_vae" / "timestamp.txt").write_text(text)
-    graded = [one.submission for one in grade_class(Course(course, "multiview_vae"), students)]
+    graded = [one.submission for one in grade_class(AssignmentRun(Course(course), "multiview_vae"), students)]
     assert {submission.student: submission.points for submission in graded} == {name: POINTS[name] for name in students}
     reasons = [reason for submission in graded for outcome in submission.outcomes for reason in outcome.reasons]
     assert any("timestamp.txt is no date ('sometime on Monday'), so that nobody knows when" in r for r in reasons)
@@ -349,7 +349,9 @@ def test_where_nothing_can_be_recorded_the_run_is_given_up(course):
     """Not the students' doing: a full disk, or a folder of another user."""
     (course / "autograded").write_text("no folder")
     with pytest.raises(CourseError, match="none of the first 3 submissions could be graded"):
-        list(grade_class(Course(course, "multiview_vae"), ["a_right", "f_right", "g_right", "b_textbook"]))
+        list(
+            grade_class(AssignmentRun(Course(course), "multiview_vae"), ["a_right", "f_right", "g_right", "b_textbook"])
+        )
 
 
 @pytest.mark.parametrize(
@@ -479,21 +481,21 @@ def test_a_grade_by_hand_is_asked_for_again_only_where_the_answer_changed(course
             return gradebook.find_grade("product_of_experts", NAME, "multiview_vae", student).needs_manual_grade
 
     students = ["b_textbook", "c_averages"]
-    list(grade_class(Course(course, "multiview_vae"), students))
+    list(grade_class(AssignmentRun(Course(course), "multiview_vae"), students))
     for student in students:
         manual_score(course, student, 3)
     shutil.copy(
         course / "submitted" / "f_right" / "multiview_vae" / f"{NAME}.ipynb",
         course / "submitted" / "c_averages" / "multiview_vae",
     )
-    list(grade_class(Course(course, "multiview_vae"), students, force=True))
+    list(grade_class(AssignmentRun(Course(course), "multiview_vae"), students, force=True))
     assert [waiting(student) for student in students] == [False, True]
     nbgrader(course, "autograde", "multiview_vae", "--student", "b_textbook", "--force")
     assert not waiting("b_textbook")
 
 
 def test_a_release_with_other_notebooks_than_those_handed_in_is_refused_before_the_old_one_is_deleted(course):
-    list(grade_class(Course(course, "multiview_vae"), ["f_right"]))
+    list(grade_class(AssignmentRun(Course(course), "multiview_vae"), ["f_right"]))
     release, source = course / "assignments" / "multiview_vae", course / "solutions" / "multiview_vae"
     before = {path.name: path.read_bytes() for path in release.iterdir()}
     nbformat.write(nbformat.v4.new_notebook(), source / "4_new.ipynb")
@@ -512,11 +514,11 @@ def test_a_course_with_another_copy_of_this_package_is_not_graded_by_both(course
     for package, file in (("nbverdict/src/nbverdict", "files.py"), ("autograder", "multiview_vae/vae_loss.py")):
         own = course / Path(package).name
         shutil.copytree(ROOT / package, own, ignore=generated)
-        Course(course, "multiview_vae")  # the same: nothing to choose between
+        AssignmentRun(Course(course), "multiview_vae")  # the same: nothing to choose between
         with (own / file).open("a") as content:
             content.write("# mended here\n")
         with pytest.raises(ConfigurationError, match=rf"{own} differs from the installed package, .*pip install -e"):
-            Course(course, "multiview_vae")
+            AssignmentRun(Course(course), "multiview_vae")
         if package != "autograder":
             shutil.rmtree(own)
     said = nbgrader(course, "autograde", "multiview_vae", "--student", "f_right", status=1)
@@ -525,7 +527,7 @@ def test_a_course_with_another_copy_of_this_package_is_not_graded_by_both(course
 
 def test_an_interrupt_ends_the_writing_of_feedback_too(course, monkeypatch):
     """nbgrader takes it for a page that could not be written, and a watch would go on."""
-    found = Course(course, "multiview_vae")
+    found = AssignmentRun(Course(course), "multiview_vae")
     list(grade_class(found, ["f_right"]))
 
     def interrupted(*given, **named):
@@ -543,17 +545,17 @@ def scores(course, *students):
 
 def test_the_old_grade_stays_until_the_new_one_is_there(course, monkeypatch):
     students = ["b_textbook", "f_right"]
-    list(grade_class(Course(course, "multiview_vae"), students))
+    list(grade_class(AssignmentRun(Course(course), "multiview_vae"), students))
 
     def killed(self, nb, resources):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("nbverdict.classroom.recording._Executed.preprocess", killed)
     with pytest.raises(KeyboardInterrupt):
-        list(grade_class(Course(course, "multiview_vae"), students, force=True))
+        list(grade_class(AssignmentRun(Course(course), "multiview_vae"), students, force=True))
     assert scores(course, *students) == [14, 15]
     monkeypatch.undo()
-    assert [one.fresh for one in grade_class(Course(course, "multiview_vae"), students)] == [True, False]
+    assert [one.fresh for one in grade_class(AssignmentRun(Course(course), "multiview_vae"), students)] == [True, False]
     # Killed in nbgrader's own door.
     command = [BIN / "nbgrader", "autograde", "multiview_vae", "--student", "f_right", "--force"]
     with subprocess.Popen(command, cwd=course, stderr=subprocess.PIPE, text=True) as process:
@@ -564,13 +566,13 @@ def test_the_old_grade_stays_until_the_new_one_is_there(course, monkeypatch):
 
 def test_where_a_new_submission_fails_nothing_of_the_old_one_counts(course, monkeypatch):
     students = ["b_textbook", "f_right"]
-    list(grade_class(Course(course, "multiview_vae"), students))
+    list(grade_class(AssignmentRun(Course(course), "multiview_vae"), students))
 
     def fails(self, nb, resources):
         raise OSError("nothing")
 
     monkeypatch.setattr("nbverdict.classroom.recording._Executed.preprocess", fails)
-    list(grade_class(Course(course, "multiview_vae"), students[:1], force=True))
+    list(grade_class(AssignmentRun(Course(course), "multiview_vae"), students[:1], force=True))
     assert scores(course, *students) == [0, 15]
 
 
@@ -579,7 +581,7 @@ def test_who_is_no_longer_in_the_gradebook_is_graded_again(course):
     students = ["e_exits", "f_right"]
 
     def graded():
-        return list(grade_class(Course(course, "multiview_vae"), students))
+        return list(grade_class(AssignmentRun(Course(course), "multiview_vae"), students))
 
     assert [one.submission.points for one in graded()] == [0, 15]
     (course / "gradebook.db").unlink()
@@ -633,7 +635,7 @@ def test_odd_files_of_one_student_stop_nobody(course):
 def test_names_that_nbgrader_takes_for_something_else_are_refused(course, name):
     shutil.copytree(course / "submitted" / "f_right", course / "submitted" / name)
     shutil.copytree(course / "submitted" / "f_right", course / "submitted" / "Jürgen\xa0O'Neill")
-    of_the_class = Course(course, "multiview_vae")
+    of_the_class = AssignmentRun(Course(course), "multiview_vae")
     assert name not in of_the_class.students()
     (line,) = of_the_class.unusable_names()
     assert line.startswith(f"{name!a}: its name ")
@@ -652,7 +654,7 @@ def test_a_halted_machine_costs_nobody_a_call(course, monkeypatch):
     ask = Conversation.ask
     monkeypatch.setattr("nbverdict.remote.conversation.Clock", Leaping)
     monkeypatch.setattr(Conversation, "ask", lambda *args: (answering.append(1), ask(*args))[1])
-    assert grade(Course(course, "multiview_vae"), "f_right").points == 15
+    assert grade(AssignmentRun(Course(course), "multiview_vae"), "f_right").points == 15
     assert answering
 
 
@@ -662,12 +664,12 @@ def test_the_configuration_of_the_user_counts_and_that_of_the_course_more(course
         "c.ConfinedProvisioner.limits = {'scratch': 2000}\nc.CourseDirectory.course_id = 'of the user'\n"
     )
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "jupyter"))
-    found = Course(course, "multiview_vae")
-    assert found.confinement.limits.scratch == 2000
-    assert found.coursedir.course_id == "multiview-vae-lab"
+    found = AssignmentRun(Course(course), "multiview_vae")
+    assert found.course.confinement.limits.scratch == 2000
+    assert found.course.coursedir.course_id == "multiview-vae-lab"
     before = grade_digest(found, "f_right")
     (tmp_path / "jupyter" / "nbgrader_config.py").write_text("c.ExecuteOutside.everything = True\n")
-    assert grade_digest(Course(course, "multiview_vae"), "f_right") != before
+    assert grade_digest(AssignmentRun(Course(course), "multiview_vae"), "f_right") != before
 
 
 def test_a_terminal_of_few_characters_and_a_folder_of_another_user(course, monkeypatch, capsys):
@@ -692,7 +694,7 @@ def test_a_terminal_of_few_characters_and_a_folder_of_another_user(course, monke
 
 
 def test_other_code_on_a_worker_is_refused(course):
-    work = dataclasses.replace(gather(Course(course, "multiview_vae"), "a_right"), code="another")
+    work = dataclasses.replace(gather(AssignmentRun(Course(course), "multiview_vae"), "a_right"), code="another")
     with pytest.raises(RuntimeError, match="another version of this package"):
         nbverdict.notebooks.work.execute(work)
 
@@ -702,7 +704,7 @@ def test_notebooks_of_a_submission_run_side_by_side(course, monkeypatch):
     for name, book in solved().items():
         book.cells = [cell for cell in book.cells if "nbgrader" in cell.metadata or cell.id == "imports"]
         (course / "submitted" / "f_right" / "multiview_vae" / f"{name}.ipynb").write_text(nbformat.writes(book))
-    work = gather(Course(course, "multiview_vae"), "f_right")
+    work = gather(AssignmentRun(Course(course), "multiview_vae"), "f_right")
     all_three = threading.Barrier(3, timeout=10)
     judge = ExecuteOutside._judge
     monkeypatch.setattr(ExecuteOutside, "_judge", lambda *args: (all_three.wait(), judge(*args))[1])
@@ -828,12 +830,12 @@ def test_a_file_that_cannot_be_read_costs_nobody_else(course, monkeypatch):
         return gather(course, student)
 
     monkeypatch.setattr("nbverdict.classroom.scheduling.gather", unreadable)
-    both = grade_class(Course(course, "multiview_vae"), ["a_right", "f_right"])
+    both = grade_class(AssignmentRun(Course(course), "multiview_vae"), ["a_right", "f_right"])
     first, second = (one.submission for one in both)
     assert (first.points, second.points) == (0, 15)
     assert "Permission denied: 'data.csv'" in first.outcomes[1].problem
     assert (first.digest, bool(second.digest)) == ("", True)  # the next run tries the first one again
-    page = publish(Course(course, "multiview_vae")).read_text()
+    page = publish(AssignmentRun(Course(course), "multiview_vae")).read_text()
     people = page.split("Who needs a human")[1].split("<h2>")[0]
     assert "a_right</a><td>not graded" in people
     assert "b_textbook</a><td>not graded" in people
@@ -847,7 +849,7 @@ def test_confinement_that_is_required_and_missing_stops_the_run(course, monkeypa
 
     monkeypatch.setattr("nbverdict.classroom.scheduling.execute", refused)
     with pytest.raises(ConfinementError, match="lacks landlock"):
-        grade(Course(course, "multiview_vae"), "a_right", force=True)
+        grade(AssignmentRun(Course(course), "multiview_vae"), "a_right", force=True)
 
 
 @pytest.fixture
@@ -952,7 +954,7 @@ def test_jobs_share_the_processors(course, monkeypatch):
     monkeypatch.setattr("nbverdict.classroom.command.cores", lambda: 8)
     monkeypatch.setattr("nbverdict.classroom.command.grade_class", lambda *_, **how: seen.append(how) or [])
     for jobs in (1, 3, 16):
-        list(graded_by(Course(course, "multiview_vae"), sorted(POINTS), jobs, None, force=True))
+        list(graded_by(AssignmentRun(Course(course), "multiview_vae"), sorted(POINTS), jobs, None, force=True))
     assert [how["processors"] for how in seen] == [8, 2, 1]
 
 
@@ -988,7 +990,7 @@ def test_what_is_handed_in_is_read_up_to_a_bound(course):
     (folder / "elsewhere.bin").symlink_to(course / "gradebook.db")
     with (course / "nbgrader_config.py").open("a") as config:
         config.write('\nc.ConfinedProvisioner.limits = {"scratch": 2000}\n')
-    files = gather(Course(course, "multiview_vae"), "f_right").files
+    files = gather(AssignmentRun(Course(course), "multiview_vae"), "f_right").files
     assert [name for name in sorted(files) if name.endswith(".bin")] == ["a.bin", "b.bin"]
 
 
@@ -1047,7 +1049,7 @@ def test_a_class_is_graded_in_the_memory_of_a_few(released, monkeypatch):
             return future
 
     waiting = []
-    for _ in grade_class(Course(released, "multiview_vae"), sorted(POINTS), Executor(), force=True):
+    for _ in grade_class(AssignmentRun(Course(released), "multiview_vae"), sorted(POINTS), Executor(), force=True):
         waiting.append(len(seen))
     assert waiting[0] == 3
     assert len(waiting) == len(POINTS)
@@ -1226,7 +1228,7 @@ def test_a_kernel_that_is_lost_costs_one_more_try_and_no_points(course, monkeypa
         return real(self, request, seconds)
 
     monkeypatch.setattr(Conversation, "ask", ask)
-    of_the_class = Course(course, "multiview_vae")
+    of_the_class = AssignmentRun(Course(course), "multiview_vae")
     assert grade(of_the_class, "f_right").points == 15
     lost = iter([True] * 100)
     failed = grade(of_the_class, "g_right")
@@ -1254,9 +1256,9 @@ def test_a_reply_with_a_strange_header_is_no_failure_of_the_grader(course, heade
     book = nbformat.read(folder / f"{NAME}.ipynb", as_version=4)
     book.cells.insert(1, nbformat.v4.new_code_cell(textwrap.dedent(code)))
     nbformat.write(book, folder / f"{NAME}.ipynb")
-    graded = grade(Course(course, "multiview_vae"), "f_right")
+    graded = grade(AssignmentRun(Course(course), "multiview_vae"), "f_right")
     assert graded.digest
-    assert grade(Course(course, "multiview_vae"), "f_right").digest == graded.digest
+    assert grade(AssignmentRun(Course(course), "multiview_vae"), "f_right").digest == graded.digest
 
 
 def test_an_exception_of_any_kind_is_one_students_only(course, monkeypatch, capsys):
@@ -1275,7 +1277,10 @@ def test_an_exception_of_any_kind_is_one_students_only(course, monkeypatch, caps
     monkeypatch.setattr(nbverdict.classroom.scheduling, "gather", odd)
     monkeypatch.setattr(nbverdict.classroom.scheduling, "record", unwritable)
     students = ["a_right", "b_textbook", "c_averages", "f_right"]
-    found = {one.submission.student: one.submission for one in grade_class(Course(course, "multiview_vae"), students)}
+    found = {
+        one.submission.student: one.submission
+        for one in grade_class(AssignmentRun(Course(course), "multiview_vae"), students)
+    }
     assert [found[student].points for student in students] == [15, 0, 0, 15]
     assert [bool(found[student].digest) for student in students] == [True, False, False, True]
     assert "nobody has thought of this" in str(found["b_textbook"])
@@ -1284,11 +1289,11 @@ def test_an_exception_of_any_kind_is_one_students_only(course, monkeypatch, caps
 
 def test_a_student_may_be_called_words(course):
     (course / "submitted" / "f_right").rename(course / "submitted" / "words")
-    of_the_class = Course(course, "multiview_vae")
+    of_the_class = AssignmentRun(Course(course), "multiview_vae")
     grade(of_the_class, "words")
     stored = (course / "grades" / "multiview_vae" / "words.json").read_bytes()
-    page = ManualGrading(of_the_class)
+    page = ManualGradingPage(of_the_class)
     name = next(name for name, question in page.questions.items() if question.notebook == NAME)
     assert page.give(name, "words", [], "well said", 1.0) == 1.0
     assert (course / "grades" / "multiview_vae" / "words.json").read_bytes() == stored
-    assert "well said" in ManualGrading(of_the_class).page("/x/")
+    assert "well said" in ManualGradingPage(of_the_class).page("/x/")

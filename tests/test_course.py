@@ -22,7 +22,7 @@ from nbgrader.api import Gradebook
 from examples.make_class import CLASS, EXPECTED
 from lab_utils import load_definition
 from nbverdict.__main__ import main
-from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.course import AssignmentRun, Course, CourseError
 from nbverdict.classroom.scheduling import grade
 from tests import commands
 from tests.commands import BIN
@@ -245,7 +245,7 @@ def test_a_notebook_that_is_broken_later_keeps_no_stale_score_and_spares_its_nei
     whole = notebook.read_text()
     notebook.write_text(whole[:500])
     try:
-        outcomes = grade(Course(graded, "multiview_vae"), "bao_textbook_product").outcomes
+        outcomes = grade(AssignmentRun(Course(graded), "multiview_vae"), "bao_textbook_product").outcomes
     finally:
         notebook.write_text(whole)
     assert [outcome.points for outcome in outcomes] == [12, 0, 15]
@@ -263,7 +263,7 @@ def test_a_regrade_that_fails_replaces_the_old_score_and_keeps_what_was_graded_b
         by_hand(gradebook).manual_score = 2.5
         gradebook.db.commit()
     monkeypatch.setattr("nbverdict.notebooks.execute.ExecuteOutside.run", fail)
-    outcomes = grade(Course(graded, "multiview_vae"), "ada_full_marks", force=True).outcomes
+    outcomes = grade(AssignmentRun(Course(graded), "multiview_vae"), "ada_full_marks", force=True).outcomes
     assert {(outcome.points, outcome.status) for outcome in outcomes} == {(0, "error")}
     assert "nbgrader stopped at this submission: OSError: no space left" in outcomes[0].reasons[0]
     with Gradebook(f"sqlite:///{graded}/gradebook.db", "multiview-vae-lab") as gradebook:
@@ -271,7 +271,10 @@ def test_a_regrade_that_fails_replaces_the_old_score_and_keeps_what_was_graded_b
 
 
 def test_a_seed_repeats_a_run(graded):
-    seeds = {o.seed for o in grade(Course(graded, "multiview_vae", seed=5), "cleo_averages", force=True).outcomes}
+    seeds = {
+        o.seed
+        for o in grade(AssignmentRun(Course(graded, seed=5), "multiview_vae"), "cleo_averages", force=True).outcomes
+    }
     assert seeds == {5}
 
 
@@ -413,7 +416,7 @@ def test_mistyped_arguments_are_named(course, arguments, message):
 
 def test_a_folder_that_is_no_course_is_named(tmp_path):
     with pytest.raises(CourseError, match="Run this in the folder of the course"):
-        Course(tmp_path, "multiview_vae")
+        AssignmentRun(Course(tmp_path), "multiview_vae")
 
 
 def test_the_class_is_large_enough_and_spares_other_students(tmp_path):

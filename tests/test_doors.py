@@ -20,8 +20,8 @@ from nbgrader.api import Gradebook
 
 from examples.numpy_course.make_class import HERE as NUMPY
 from nbverdict import judge
-from nbverdict.classroom.course import Course
-from nbverdict.classroom.recording import remembered
+from nbverdict.classroom.course import AssignmentRun, Course
+from nbverdict.classroom.recording import read_result
 from tests import commands
 from tests.test_course import nbgrader
 
@@ -576,7 +576,7 @@ def test_every_door_gives_the_same_verdict_byte_for_byte(graded, monkeypatch):
     found = [{} for _ in range(3)]
     by_hand = [student for student in CLASS if CLASS[student][1]][:25]
     for student in [*(f"mixed_{number}" for number in range(15)), *by_hand]:
-        outcomes = [remembered(Course(course, NAME), student).outcomes for course in graded]
+        outcomes = [read_result(AssignmentRun(Course(course), NAME), student).outcomes for course in graded]
         outcomes.append(judge(Path("submitted", student, NAME), Path("assignments", NAME), seed=SEED).outcomes)
         for door, one in zip(found, outcomes, strict=True):
             door[student] = msgspec.json.encode(one)
@@ -593,12 +593,12 @@ def test_the_same_file_earns_the_same_again(graded):
 
 @pytest.mark.parametrize("door", [0, 1], ids=["autograder", "nbgrader"])
 def test_each_student_hears_why(graded, door):
-    course = Course(graded[door], NAME)
+    course = AssignmentRun(Course(graded[door]), NAME)
     seen = scores(graded[door])[0]
     for student, (_, points, words) in CLASS.items():
         if student not in seen:
             continue
-        found = remembered(course, student)
+        found = read_result(course, student)
         text = "\n".join(reason for outcome in found.outcomes for reason in outcome.reasons)
         assert words in text, (student, text)
         if points == MOST and not words:
@@ -623,9 +623,9 @@ def test_pictures_are_on_the_pages(graded, door):
 
 
 def test_pictures_are_on_the_page_of_written_answers(graded):
-    from nbverdict.classroom.words import Words
+    from nbverdict.classroom.words import ManualGradingPage
 
-    page = Words(Course(graded[0], NAME)).page("/x/")
+    page = ManualGradingPage(AssignmentRun(Course(graded[0]), NAME)).page("/x/")
     articles = dict(re.findall(r'<article id="[^"]*/([^"/]+)">(.*?)</article>', page, re.DOTALL))
     for key, (_, name) in PICTURES.items():
         shown = articles[f"picture_{key}"]

@@ -50,10 +50,10 @@ def _run(command: Command, options: argparse.Namespace) -> int:
             if configuration and command.grades and not options.scheduler:
                 ahead.start(Path.cwd(), configuration.config, options)
             with uncollected():
-                from nbverdict.classroom.command import reported
+                from nbverdict.classroom.command import report_errors
 
                 run = getattr(importlib.import_module(command.module), command.function)
-            return reported(lambda: run(options, configuration))
+            return report_errors(lambda: run(options, configuration))
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

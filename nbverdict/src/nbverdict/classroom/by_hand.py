@@ -8,7 +8,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 
 
-class Settled(NamedTuple):
+class ManualGrade(NamedTuple):
     """A grade given by hand that nobody has to look at again, and what it was given for."""
 
     notebook: str
@@ -17,7 +17,7 @@ class Settled(NamedTuple):
     answer: tuple[str, ...]
 
 
-def settled(coursedir: CourseDirectory, assignment: str, student: str) -> list[Settled]:
+def finished_grades(coursedir: CourseDirectory, assignment: str, student: str) -> list[ManualGrade]:
     """Return a student's grades by hand that are settled, with the answers in the graded notebooks as they are now."""
     found = []
     with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
@@ -29,11 +29,11 @@ def settled(coursedir: CourseDirectory, assignment: str, student: str) -> list[S
             for grade in notebook.grades:
                 if grade.manual_score is not None and not grade.needs_manual_grade:
                     answer = _answer(coursedir, assignment, student, notebook.name, grade.name)
-                    found.append(Settled(notebook.name, grade.name, grade.auto_score, answer))
+                    found.append(ManualGrade(notebook.name, grade.name, grade.auto_score, answer))
     return found
 
 
-def settle(coursedir: CourseDirectory, assignment: str, student: str, before: list[Settled]) -> None:
+def restore_grades(coursedir: CourseDirectory, assignment: str, student: str, before: list[ManualGrade]) -> None:
     """After a regrade, which marks each grade by hand as waiting, settle those whose answer is as it was."""
     with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
         for old in before:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from nbverdict.classroom.course import Course
+from nbverdict.classroom.course import AssignmentRun
 from nbverdict.classroom.gathering import what_differs
 from nbverdict.classroom.results import Submission, cell
 from nbverdict.notebooks.verdict import Outcome
@@ -32,12 +32,12 @@ def changes(before: Submission | None, after: Submission) -> list[Change]:
     return [change for change in pairs if abs(change.points) > 1e-9]
 
 
-def keep(course: Course, before: Submission | None, after: Submission) -> None:
+def keep(run: AssignmentRun, before: Submission | None, after: Submission) -> None:
     """Add what has changed to `grades/ASSIGNMENT/changes.csv`, with the time, and which part had changed."""
     found = changes(before, after)
     if not found or before is None:
         return
-    path = course.published / "changes.csv"
+    path = run.published / "changes.csv"
     new, now = not path.exists(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     why = ", ".join(what_differs(before.digest, after.digest))
     with path.open("a", newline="", encoding="utf-8") as file:
@@ -48,7 +48,7 @@ def keep(course: Course, before: Submission | None, after: Submission) -> None:
             points = (f"{one.before.points:g}", f"{one.after.points:g}")
             reasons = "; ".join(one.after.reasons)
             table.writerow(
-                [now, *map(cell, (after.student, one.after.exercise)), *points, why, *map(cell, (course.note, reasons))]
+                [now, *map(cell, (after.student, one.after.exercise)), *points, why, *map(cell, (run.note, reasons))]
             )
 
 

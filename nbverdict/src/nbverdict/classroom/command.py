@@ -12,10 +12,10 @@ from sqlalchemy.exc import DatabaseError
 from tqdm import tqdm
 
 from nbverdict.classroom.changes import as_diff, changes, summary
-from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.course import AssignmentRun, Course, CourseError
 from nbverdict.classroom.pools import RETRIES, PoolError, WorkerLost, pool
 from nbverdict.classroom.publishing import publish
-from nbverdict.classroom.recording import earlier
+from nbverdict.classroom.recording import previous_result
 from nbverdict.classroom.results import Graded, as_line, as_text, to_json
 from nbverdict.classroom.scheduling import grade_class
 from nbverdict.configuration import Configuration, ConfigurationError
@@ -24,10 +24,10 @@ from nbverdict.files import NO_ROOM, write_whole
 from nbverdict.notebooks.work import cores
 
 
-def reported(run: Callable[[], int]) -> int:
+def report_errors(command: Callable[[], int]) -> int:
     """Run a command and return its exit status; what prevents it is told in a line, and the status is 2."""
     try:
-        return run()
+        return command()
     except (CourseError, ConfigurationError, ConfinementError, PoolError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -53,47 +53,46 @@ def _advice(reason: str) -> str:
     return "."
 
 
-def prepared(options: argparse.Namespace, configuration: Configuration | None) -> Course:
-    """Return the course in the current folder, as the options of a command want it."""
-    return Course(
+def open_run(options: argparse.Namespace, configuration: Configuration | None) -> AssignmentRun:
+    """Return the assignment of the course in the current folder, as the options of a command want it."""
+    course = Course(
         Path.cwd(),
-        options.assignment,
         seed=options.seed,
         require_confinement=options.require_confinement,
         configuration=configuration,
-        note=options.note,
     )
+    return AssignmentRun(course, options.assignment, note=options.note)
 
 
 def grade(options: argparse.Namespace, configuration: Configuration | None) -> int:
     """Run the command with its options, and return its exit status; `configuration` is that of the current folder."""
     if options.json and not options.json.resolve().parent.is_dir():
         raise CourseError(f"the folder of {options.json} does not exist")
-    course = prepared(options, configuration)
-    everybody = course.students()
+    run = open_run(options, configuration)
+    everybody = run.students()
     students = everybody if options.student is None else [options.student]
     if not students:
-        where = Path(course.coursedir.submitted_directory) / "STUDENT" / options.assignment
+        where = Path(run.course.coursedir.submitted_directory) / "STUDENT" / options.assignment
         raise CourseError(f"nobody has handed in anything: there is no folder {where}")
     jobs = min(options.jobs or cores(), len(students))
     force = options.force or options.seed is not None
     if options.dry_run:
         if options.json:
             raise CourseError("--json writes what was graded, and a dry run grades nothing: leave one of them out")
-        return _compare(course, students, jobs, options.scheduler, force=force)
-    with alone(course):
-        graded = graded_by(course, students, jobs, options.scheduler, force=force)
-        found = list(shown(graded, len(students)))
-        page = publish(course)
+        return _compare(run, students, jobs, options.scheduler, force=force)
+    with grading_lock(run):
+        graded = graded_by(run, students, jobs, options.scheduler, force=force)
+        found = list(with_progress(graded, len(students)))
+        page = publish(run)
     submissions = sorted((one.submission for one in found), key=lambda submission: submission.student)
     print("\n".join(as_text(submissions)))
     kept = sum(not one.fresh for one in found)
     print(f"\n{len(submissions)} submissions, {kept} of them unchanged since they were graded (--force grades all)")
-    print(course.confinement.summary())
+    print(run.course.confinement.summary())
     print(f"the class on one page: {page}")
     if options.json:
         write_whole(options.json, to_json(submissions))
-    odd = course.unusable_names() if options.student is None else []
+    odd = run.unusable_names() if options.student is None else []
     for line in odd:
         print(f"error: not graded: {line}", file=sys.stderr)
     if failed := [submission.student for submission in submissions if not submission.digest]:
@@ -102,11 +101,13 @@ def grade(options: argparse.Namespace, configuration: Configuration | None) -> i
     return 1 if odd else 0
 
 
-def _compare(course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool) -> int:
+def _compare(run: AssignmentRun, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool) -> int:
     """Print what grading would change, and change nothing."""
-    graded = graded_by(course, students, jobs, scheduler, force=force, dry=True)
-    found = sorted((one.submission for one in shown(graded, len(students))), key=lambda submission: submission.student)
-    diffs = [(earlier(course, submission.student), submission) for submission in found]
+    graded = graded_by(run, students, jobs, scheduler, force=force, dry=True)
+    found = sorted(
+        (one.submission for one in with_progress(graded, len(students))), key=lambda submission: submission.student
+    )
+    diffs = [(previous_result(run, submission.student), submission) for submission in found]
     for before, after in diffs:
         print("\n".join(as_diff(before, after)), end="\n" if before is None or changes(before, after) else "")
     print(f"\n{summary(diffs)}. This was a dry run: nothing was changed.")
@@ -114,18 +115,18 @@ def _compare(course: Course, students: Sequence[str], jobs: int, scheduler: str 
 
 
 def graded_by(
-    course: Course, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool, dry: bool = False
+    run: AssignmentRun, students: Sequence[str], jobs: int, scheduler: str | None, *, force: bool, dry: bool = False
 ) -> Iterator[Graded]:
     """Yield the students' submissions as they end; a lost process costs a retry."""
     if len(students) == 1 and not scheduler:  # there is nothing to record meanwhile
-        yield from grade_class(course, students, force=force, dry=dry)
+        yield from grade_class(run, students, force=force, dry=dry)
         return
     processors = 1 if scheduler else max(1, cores() // jobs)
     left = list(students)
     for last in (*(False,) * RETRIES, True):
         try:
-            with pool(jobs, scheduler, prepare=course.prepare) as executor:
-                for graded in grade_class(course, tuple(left), executor, processors=processors, force=force, dry=dry):
+            with pool(jobs, scheduler, prepare=run.prepare) as executor:
+                for graded in grade_class(run, tuple(left), executor, processors=processors, force=force, dry=dry):
                     left.remove(graded.submission.student)
                     yield graded
             return
@@ -135,19 +136,19 @@ def graded_by(
 
 
 @contextlib.contextmanager
-def alone(course: Course) -> Iterator[None]:
+def grading_lock(run: AssignmentRun) -> Iterator[None]:
     """Keep a second run out of the gradebook; raise CourseError if this is the second."""
-    course.published.mkdir(parents=True, exist_ok=True)
+    run.published.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(course.published / ".lock", timeout=0):
+        with filelock.FileLock(run.published / ".lock", timeout=0):
             yield
     except filelock.Timeout:
-        raise CourseError(f"another run is grading {course.name}; wait until it has ended") from None
+        raise CourseError(f"another run is grading {run.assignment_name}; wait until it has ended") from None
     except PermissionError as error:
         raise CourseError(f"{error.filename} belongs to another user, and cannot be written") from None
 
 
-def shown(submissions: Iterator[Graded], number: int) -> Iterator[Graded]:
+def with_progress(submissions: Iterator[Graded], number: int) -> Iterator[Graded]:
     """Show a progress bar, and a line for each student."""
     with tqdm(total=number, unit="student", disable=not sys.stderr.isatty()) as bar:
         for graded in submissions:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 
-from nbverdict.classroom.course import Course
+from nbverdict.classroom.course import AssignmentRun
 from nbverdict.classroom.releases import hidden_digest, release_folder, releases_of
 from nbverdict.notebooks import gathering
 from nbverdict.notebooks.locating import locate
@@ -14,36 +14,39 @@ from nbverdict.notebooks.work import Work, digest, grading_code
 PARTS = ("submission", "release", "configuration", "checks or grader")  # what decides a grade
 
 
-def gather(course: Course, student: str) -> Work:
+def gather(run: AssignmentRun, student: str) -> Work:
     """Return a submission with its notebooks repaired. Raises OSError or ValueError for what cannot be read."""
-    submitted, releases = course.submitted(student), releases_of(course.coursedir, course.name)
-    source = Path(course.coursedir.format_path(course.coursedir.source_directory, ".", course.name))
+    submitted, releases = run.submitted(student), releases_of(run.course.coursedir, run.assignment_name)
+    source = Path(run.course.coursedir.format_path(run.course.coursedir.source_directory, ".", run.assignment_name))
     return gathering.gather(
-        course.assignment,
+        run.assignment,
         releases,
         locate(submitted, releases),
-        [source, release_folder(course.coursedir, course.name), submitted],  # the instructor's files win
-        ignored=course.coursedir.ignore,
-        limits=course.confinement.limits,
-        config=course.config,
+        [source, release_folder(run.course.coursedir, run.assignment_name), submitted],  # the instructor's files win
+        ignored=run.course.coursedir.ignore,
+        limits=run.course.confinement.limits,
+        config=run.course.config,
     )
 
 
-def work_of_release(course: Course) -> Work:
+def work_of_release(run: AssignmentRun) -> Work:
     """Return the release as a submission: what can be executed wherever anything can."""
-    releases = releases_of(course.coursedir, course.name)
+    releases = releases_of(run.course.coursedir, run.assignment_name)
     notebooks = {name: nbformat.writes(one.to_be_graded()) for name, one in releases.items()}
-    return gathering.work_of(course.assignment, notebooks, {}, course.config)
+    return gathering.work_of(run.assignment, notebooks, {}, run.course.config)
 
 
-def grade_digest(course: Course, student: str) -> str:
+def grade_digest(run: AssignmentRun, student: str) -> str:
     """Return a hash of each part that decides a grade, in the order of `PARTS`."""
-    handed_out = digest(release_folder(course.coursedir, course.name)), hidden_digest(course.coursedir, course.name)
+    handed_out = (
+        digest(release_folder(run.course.coursedir, run.assignment_name)),
+        hidden_digest(run.course.coursedir, run.assignment_name),
+    )
     parts = [
-        digest(course.submitted(student)),
+        digest(run.submitted(student)),
         hashlib.sha256("".join(handed_out).encode()).hexdigest(),
-        digest(*course.config_files),
-        grading_code(course.assignment, course.config),
+        digest(*run.course.config_files),
+        grading_code(run.assignment, run.course.config),
     ]
     return "-".join(parts)
 

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from nbverdict.classroom.command import prepared
-from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.command import open_run
+from nbverdict.classroom.course import AssignmentRun, CourseError
 from nbverdict.classroom.releases import release_notebooks, releases_of
 from nbverdict.configuration import Configuration
 from nbverdict.files import write_whole
@@ -252,16 +252,16 @@ def collect(options: argparse.Namespace, configuration: Configuration | None) ->
     _refuse_missing(*options.archives, options.roster, options.groups)
     if options.groups and not options.roster:
         raise CourseError("--groups needs --roster, which says who the members are here")
-    return collected(prepared(options, configuration), options.archives, options.roster, options.groups)
+    return collected(open_run(options, configuration), options.archives, options.roster, options.groups)
 
 
 def give_back(options: argparse.Namespace, configuration: Configuration | None) -> int:
     """Run the command `return` with its options, and return its exit status."""
     _refuse_missing(options.table)
-    course, how = prepared(options, configuration), {"scale": options.scale, "waiting": options.waiting}
-    status = filled_in(course, options.table, options.column, options.to, **how)
+    run, how = open_run(options, configuration), {"scale": options.scale, "waiting": options.waiting}
+    status = filled_in(run, options.table, options.column, options.to, **how)
     if options.feedback:
-        _zip_feedback(course, options.feedback)
+        _zip_feedback(run, options.feedback)
     return status
 
 
@@ -271,7 +271,7 @@ def _refuse_missing(*paths: Path | None) -> None:
             raise CourseError(f"there is no {path}")
 
 
-def collected(course: Course, archives: Sequence[Path], roster: Path | None, groups: Path | None = None) -> int:
+def collected(run: AssignmentRun, archives: Sequence[Path], roster: Path | None, groups: Path | None = None) -> int:
     """Put what was downloaded into the students' folders, and say what could not be matched; return the exit status.
 
     The archives are zip files, or folders of what was in them. `roster` is a table with the ids of the system and those
@@ -281,14 +281,14 @@ def collected(course: Course, archives: Sequence[Path], roster: Path | None, gro
     """
     rows = {row.lms_id: row for row in read_roster(roster)} if roster else None
     members = _members(rows or {}, groups)
-    downloaded = Path(course.coursedir.root) / "downloaded" / course.name
+    downloaded = Path(run.course.coursedir.root) / "downloaded" / run.assignment_name
     extracted = downloaded / "extracted"
     shutil.rmtree(extracted, ignore_errors=True)
     extracted.mkdir(parents=True)
     for archive in archives:
         if not (archive.is_dir() or zipfile.is_zipfile(archive)):
             raise CourseError(f"{archive} is neither a zip file nor a folder; give what {_SYSTEMS} let you download")
-    found = _Unpacking(extracted, release_notebooks(course.coursedir, course.name))
+    found = _Unpacking(extracted, release_notebooks(run.course.coursedir, run.assignment_name))
     for archive in archives:
         found.take(archive)
     best: dict[str, dict[str, _Taken]] = defaultdict(dict)  # student -> name -> file
@@ -317,7 +317,7 @@ def collected(course: Course, archives: Sequence[Path], roster: Path | None, gro
     odd = {student: why for student in best if (why := unusable(student) or _no_folder(student))}
     for student, why in odd.items():
         found.left += [f"{file.download}: {why}" for file in best.pop(student).values()]
-    replaced = [student for student, files in sorted(best.items()) if _place(course, student, files, downloaded)]
+    replaced = [student for student, files in sorted(best.items()) if _place(run, student, files, downloaded)]
     known_names = _names(downloaded)
     for student, files in best.items():
         own = {Path(name).stem: file.download for name, file in files.items()}
@@ -325,7 +325,7 @@ def collected(course: Course, archives: Sequence[Path], roster: Path | None, gro
     write_whole(downloaded / "names.json", json.dumps(known_names, indent=1, ensure_ascii=False) + "\n")
     shutil.rmtree(extracted, ignore_errors=True)
     number = sum(len(files) for files in best.values())
-    print(f"{number} notebooks of {len(best)} students are in {course.submitted('STUDENT')}")
+    print(f"{number} notebooks of {len(best)} students are in {run.submitted('STUDENT')}")
     _list("not matched, and left out", found.left)
     _list("left out, as there is a newer one of that name", found.older)
     _list("handed in again; what was there is kept in downloaded/, under replaced/", replaced)
@@ -341,10 +341,10 @@ def collected(course: Course, archives: Sequence[Path], roster: Path | None, gro
     return 1 if found.left or foreign else 0
 
 
-def _place(course: Course, student: str, files: Mapping[str, _Taken], downloaded: Path) -> bool:
+def _place(run: AssignmentRun, student: str, files: Mapping[str, _Taken], downloaded: Path) -> bool:
     """Put a student's files where they are graded; return whether they replace others, which are kept elsewhere."""
-    kept = _keep_old(course, student, downloaded)
-    folder = course.submitted(student)
+    kept = _keep_old(run, student, downloaded)
+    folder = run.submitted(student)
     folder.mkdir(parents=True, exist_ok=True)
     for name, file in files.items():
         shutil.copyfile(file.path, folder / name)
@@ -400,14 +400,14 @@ def _same_name(written: str, name: str) -> bool:
     return any(sorted(one) == sorted(other) or (other and one.endswith(other)) for one in here for other in there)
 
 
-def filled_in(course: Course, table: Path, column: str | None, to: Path, *, scale: bool, waiting: bool) -> int:
+def filled_in(run: AssignmentRun, table: Path, column: str | None, to: Path, *, scale: bool, waiting: bool) -> int:
     """Fill in a column of the system's table; return the exit status, 1 if somebody has no row there.
 
     Every byte of the table but the fields that are filled in stays. Rows without a grade stay as they are, and so do
     those that wait for a grade by hand, unless `waiting`, and those that say EX or N/A. With `scale` points are
     converted to the table's maximum. Without a column, it is Moodle's own for grades.
     """
-    points, most, pending = _points(course)
+    points, most, pending = _points(run)
     text = _read(table)
     rows = list(_rows(text))
     place, header = _column(rows, column, table)
@@ -438,8 +438,8 @@ def filled_in(course: Course, table: Path, column: str | None, to: Path, *, scal
     write_whole(to, "".join([*pieces, text[end:]]).encode())
     print(f"{len(filled)} of {len(by_row)} rows of {header!r} are filled in: {to}")
     _list("left as they were, as the table exempts them", exempt)
-    settled = {*filled, *(line.rpartition(": ")[0] for line in exempt)}
-    left = sorted(set(points) & set(by_row.values()) - settled)
+    finished_grades = {*filled, *(line.rpartition(": ")[0] for line in exempt)}
+    left = sorted(set(points) & set(by_row.values()) - finished_grades)
     _list("left as they were, as something waits for a grade by hand (--waiting fills them in)", left)
     missing = sorted(set(points) - set(by_row.values()))
     _list("graded here, and without a row there", missing)
@@ -547,12 +547,12 @@ def _maximum(rows: Sequence[Sequence[Field]], place: int) -> float | None:
         return None
 
 
-def _points(course: Course) -> tuple[dict[str, float], float, set[str]]:
+def _points(run: AssignmentRun) -> tuple[dict[str, float], float, set[str]]:
     """Return everybody's points less late penalties, the most points, and who waits for a grade by hand."""
     points, pending = {}, set()
-    with course.gradebook() as gradebook:
-        most = float(gradebook.find_assignment(course.name).max_score)
-        for submission in gradebook.assignment_submissions(course.name):
+    with run.course.gradebook() as gradebook:
+        most = float(gradebook.find_assignment(run.assignment_name).max_score)
+        for submission in gradebook.assignment_submissions(run.assignment_name):
             student = submission.student.id
             points[student] = max(0.0, float(submission.score) - float(submission.late_submission_penalty or 0.0))
             if submission.needs_manual_grade:
@@ -560,17 +560,17 @@ def _points(course: Course) -> tuple[dict[str, float], float, set[str]]:
     return points, most, pending
 
 
-def _zip_feedback(course: Course, path: Path) -> None:
+def _zip_feedback(run: AssignmentRun, path: Path) -> None:
     """Write the feedback pages under the names that the download had, by which the system knows whose they are."""
-    names = _names(Path(course.coursedir.root) / "downloaded" / course.name)
+    names = _names(Path(run.course.coursedir.root) / "downloaded" / run.assignment_name)
     written: set[str] = set()
     without: list[str] = []
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
-        for student in sorted(_points(course)[0]):
-            folder = course.folder(course.coursedir.feedback_directory, student)
+        for student in sorted(_points(run)[0]):
+            folder = run.folder(run.course.coursedir.feedback_directory, student)
             own = names.get(student, {})
-            located = locate(course.submitted(student), releases_of(course.coursedir, course.name))
+            located = locate(run.submitted(student), releases_of(run.course.coursedir, run.assignment_name))
             pages = 0
             for page in sorted(folder.glob("*.html")):
                 handed_in = located[page.stem].path if page.stem in located else None
@@ -595,9 +595,9 @@ def _names(downloaded: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def _keep_old(course: Course, student: str, downloaded: Path) -> Path | None:
+def _keep_old(run: AssignmentRun, student: str, downloaded: Path) -> Path | None:
     """Move away what a student handed in before, and return where it is; None if there was nothing."""
-    folder = course.submitted(student)
+    folder = run.submitted(student)
     if not folder.is_dir() or not any(folder.iterdir()):
         return None
     kept = downloaded / "replaced" / time.strftime("%Y-%m-%d_%H-%M-%S") / student

@@ -19,7 +19,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from nbverdict.checks.report import Report
-from nbverdict.classroom.by_hand import Settled, settle, settled
+from nbverdict.classroom.by_hand import ManualGrade, finished_grades, restore_grades
 from nbverdict.classroom.releases import graded_cells, releases_of
 from nbverdict.files import write_whole
 from nbverdict.notebooks.execute import ExecuteOutside
@@ -53,7 +53,7 @@ class ConfinedAutograde(Autograde):  # type: ignore[misc]
     """
 
     force: bool
-    _by_hand: list[Settled]
+    _by_hand: list[ManualGrade]
     _odd: dict[str, str]  # folder -> why it cannot be graded
     reports: dict[str, Report]  # of the submission that is being graded, by graded cell
 
@@ -101,7 +101,9 @@ class ConfinedAutograde(Autograde):  # type: ignore[misc]
 
     def init_destination(self, assignment_id: str, student_id: str) -> bool:
         """Return whether there is anything to do for a student, and remember what was given by hand."""
-        self._by_hand = settled(self.coursedir, assignment_id, student_id)  # before the graded notebooks are removed
+        self._by_hand = finished_grades(
+            self.coursedir, assignment_id, student_id
+        )  # before the graded notebooks are removed
         self.reports, forced = {}, bool(self.force)
         try:
             self.force = self.begin(assignment_id, student_id) or forced
@@ -129,7 +131,7 @@ class ConfinedAutograde(Autograde):  # type: ignore[misc]
         with self._forgetting(assignment, student):
             super().convert_single_notebook(notebook_filename)
             before = [old for old in self._by_hand if old.notebook == path.stem]
-            settle(self.coursedir, assignment, student, before)
+            restore_grades(self.coursedir, assignment, student, before)
         if notebook_filename == self.notebooks[-1]:
             self.ended(assignment, student, "")
 

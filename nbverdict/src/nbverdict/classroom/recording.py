@@ -21,7 +21,7 @@ from traitlets.config import Config
 
 from nbverdict.checks.report import Report
 from nbverdict.classroom.changes import keep
-from nbverdict.classroom.course import Course
+from nbverdict.classroom.course import AssignmentRun
 from nbverdict.classroom.exporters import SubmissionExporter
 from nbverdict.classroom.nbgrader import ConfinedAutograde, JudgeOutside, forget
 from nbverdict.classroom.releases import releases_of
@@ -57,32 +57,32 @@ class _Executed(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no 
         return nbformat.reads(executed.notebooks[resources["nbgrader"]["notebook"]], as_version=4), resources
 
 
-def record(course: Course, student: str, digest: str, executed: Executed | Exception) -> Submission:
+def record(run: AssignmentRun, student: str, digest: str, executed: Executed | Exception) -> Submission:
     """Let nbgrader write a submission to its folders and the gradebook, and remember what it earned.
 
     `digest` is kept with it unless grading failed: then the next run grades again. Where points differ from those of an
     earlier run, the change is added to the record of changes.
     """
-    before = earlier(course, student)
-    begin(course, student)
-    result = _autograde(course, student, executed)
+    before = previous_result(run, student)
+    begin(run, student)
+    result = _autograde(run, student, executed)
     if not result["success"]:
-        forget(course.coursedir, course.name, student)
+        forget(run.course.coursedir, run.assignment_name, student)
     reports = executed.reports if isinstance(executed, Executed) and result["success"] else {}
     problem = f"nbgrader stopped at this submission: {cause_of(result)}" if not reports else ""
-    digest = digest if result["success"] or not _notebooks(course, student) else ""
-    return remember(course, student, before, reports, problem, digest)
+    digest = digest if result["success"] or not _notebooks(run, student) else ""
+    return remember(run, student, before, reports, problem, digest)
 
 
-def begin(course: Course, student: str) -> None:
+def begin(run: AssignmentRun, student: str) -> None:
     """Keep that a student is being graded: where the run is killed, the next one, at either door, grades again."""
-    path = stored(course, student)
+    path = result_path(run, student)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, to_json(Submission(student, "", ())))
 
 
 def remember(
-    course: Course,
+    run: AssignmentRun,
     student: str,
     before: Submission | None,
     reports: Mapping[str, Report],
@@ -97,94 +97,97 @@ def remember(
     """
     old = before.outcomes if before else ()
     outcomes = {outcome.exercise: outcome for outcome in old if outcome.exercise in left}
-    scores = _scores(course, student)
-    for cell in course.cells:
+    scores = _scores(run, student)
+    for cell in run.cells:
         if cell.name not in outcomes:
-            outcomes[cell.name] = _outcome(course, cell, student, scores[cell.name], reports, problem)
-    submission = Submission(student, digest, tuple(outcomes[cell.name] for cell in course.cells))
-    path = stored(course, student)
+            outcomes[cell.name] = _outcome(run, cell, student, scores[cell.name], reports, problem)
+    submission = Submission(student, digest, tuple(outcomes[cell.name] for cell in run.cells))
+    path = result_path(run, student)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, to_json(submission))
-    keep(course, before, submission)
+    keep(run, before, submission)
     return submission
 
 
-def preview(course: Course, student: str, digest: str, executed: Executed | Exception) -> Submission:
+def preview(run: AssignmentRun, student: str, digest: str, executed: Executed | Exception) -> Submission:
     """Return what `record` would, and record nothing. What was given by hand stays."""
     reports = executed.reports if isinstance(executed, Executed) else {}
     problem = "" if isinstance(executed, Executed) else f"nbgrader would stop at this submission: {executed}"
     outcomes = []
-    with course.gradebook() as gradebook:
-        for cell in course.cells:
+    with run.course.gradebook() as gradebook:
+        for cell in run.cells:
             earned = reports[cell.name].score if cell.name in reports else 0.0
             with contextlib.suppress(MissingEntry):
-                grade = gradebook.find_grade(cell.name, cell.notebook, course.name, student)
+                grade = gradebook.find_grade(cell.name, cell.notebook, run.assignment_name, student)
                 earned = grade.manual_score if grade.manual_score is not None else earned
                 earned += grade.extra_credit or 0.0
-            outcomes.append(_outcome(course, cell, student, earned, reports, problem))
+            outcomes.append(_outcome(run, cell, student, earned, reports, problem))
     return Submission(student, digest, tuple(outcomes))
 
 
-def earlier(course: Course, student: str) -> Submission | None:
+def previous_result(run: AssignmentRun, student: str) -> Submission | None:
     """Return what the gradebook has of a student, with what an earlier run remembers of it; None if it has nothing."""
-    if not _known(course, student):
+    if not _known(run, student):
         return None
-    known = remembered(course, student) or Submission(student, "", ())
+    known = read_result(run, student) or Submission(student, "", ())
     old = {outcome.exercise: outcome for outcome in known.outcomes}
     outcomes = []
-    scores = _scores(course, student)
-    for cell in course.cells:
+    scores = _scores(run, student)
+    for cell in run.cells:
         points = scores[cell.name]
         outcome = old.get(cell.name) or Outcome(cell.name, "passed", points, cell.points)  # only its points are known
         outcomes.append(msgspec.structs.replace(outcome, points=points))
     return Submission(student, known.digest, tuple(outcomes))
 
 
-def unchanged(course: Course, student: str, digest: str) -> Submission | None:
+def unchanged(run: AssignmentRun, student: str, digest: str) -> Submission | None:
     """Return what an earlier run recorded, if nothing that decides the grade has changed since."""
-    if (submission := remembered(course, student)) is None:
+    if (submission := read_result(run, student)) is None:
         return None
     # The gradebook may have been restored or deleted since, and so may the graded notebooks.
-    if _notebooks(course, student) and not _known(course, student):
+    if _notebooks(run, student) and not _known(run, student):
         return None
     if submission.digest != digest:
         return None
-    if {outcome.exercise: outcome.points for outcome in submission.outcomes} != _scores(course, student):
+    if {outcome.exercise: outcome.points for outcome in submission.outcomes} != _scores(run, student):
         return None
     return submission
 
 
-def stored(course: Course, student: str) -> Path:
+def result_path(run: AssignmentRun, student: str) -> Path:
     """Return the file in which a student's results are kept."""
-    return course.published / f"{student}.json"
+    return run.published / f"{student}.json"
 
 
-def remembered(course: Course, student: str) -> Submission | None:
+def read_result(run: AssignmentRun, student: str) -> Submission | None:
     """Return the results in that file; None if there are none, or of another version of the format."""
     try:
-        return from_json(stored(course, student).read_bytes())
+        return from_json(result_path(run, student).read_bytes())
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def _autograde(course: Course, student: str, executed: Executed | Exception) -> dict[str, Any]:
+def _autograde(run: AssignmentRun, student: str, executed: Executed | Exception) -> dict[str, Any]:
     """Run nbgrader's autograde on one student, with the executed notebooks."""
-    converter = _Recording(coursedir=course.coursedir, config=Config(course.config))
+    converter = _Recording(coursedir=run.course.coursedir, config=Config(run.course.config))
     converter.executed = executed
     converter.exporter_class = SubmissionExporter  # what it earned is remembered here, with its digest
     converter.autograde_preprocessors = [
         _Executed if _executes(step) else step for step in converter.autograde_preprocessors
     ]
-    return run_nbgrader(course, converter, student)
+    return run_nbgrader(run, converter, student)
 
 
-def run_nbgrader(course: Course, converter: BaseConverter, student: str) -> dict[str, Any]:
+def run_nbgrader(run: AssignmentRun, converter: BaseConverter, student: str) -> dict[str, Any]:
     """Run a step of nbgrader's on one student, whatever it did before; return what its log and errors say."""
     converter.force = True
     converter.log = logging.getLogger(f"{__name__}.nbgrader")  # it comes back with the result
     converter.log.setLevel(logging.INFO)
     converter.log.propagate = False
-    with temp_attrs(course.coursedir, assignment_id=course.name, student_id=student), warnings.catch_warnings():
+    with (
+        temp_attrs(run.course.coursedir, assignment_id=run.assignment_name, student_id=student),
+        warnings.catch_warnings(),
+    ):
         # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
         warnings.simplefilter("ignore", SAWarning)
         result: dict[str, Any] = capture_log(converter)
@@ -198,19 +201,19 @@ def _executes(step: object) -> bool:
 
 
 def _outcome(
-    course: Course, cell: GradedCell, student: str, points: float, reports: Mapping[str, Report], problem: str
+    run: AssignmentRun, cell: GradedCell, student: str, points: float, reports: Mapping[str, Report], problem: str
 ) -> Outcome:
-    located = locate(course.submitted(student), releases_of(course.coursedir, course.name))
+    located = locate(run.submitted(student), releases_of(run.course.coursedir, run.assignment_name))
     return Outcome.found(cell, located[cell.notebook], reports, problem, points)
 
 
-def _scores(course: Course, student: str) -> dict[str, float]:
+def _scores(run: AssignmentRun, student: str) -> dict[str, float]:
     """Return what the gradebook holds for each graded cell; without a grade, nothing was earned."""
     scores = {}
-    with course.gradebook() as gradebook:
-        for cell in course.cells:
+    with run.course.gradebook() as gradebook:
+        for cell in run.cells:
             try:
-                grade = gradebook.find_grade(cell.name, cell.notebook, course.name, student)
+                grade = gradebook.find_grade(cell.name, cell.notebook, run.assignment_name, student)
             except MissingEntry:
                 scores[cell.name] = 0.0
             else:
@@ -218,18 +221,18 @@ def _scores(course: Course, student: str) -> dict[str, float]:
     return scores
 
 
-def _known(course: Course, student: str) -> bool:
+def _known(run: AssignmentRun, student: str) -> bool:
     """Return whether nbgrader's gradebook and its folder of graded notebooks have this student."""
-    if not course.folder(course.coursedir.autograded_directory, student).is_dir():
+    if not run.folder(run.course.coursedir.autograded_directory, student).is_dir():
         return False
-    with course.gradebook() as gradebook, contextlib.suppress(MissingEntry):
-        return bool(gradebook.find_submission(course.name, student))
+    with run.course.gradebook() as gradebook, contextlib.suppress(MissingEntry):
+        return bool(gradebook.find_submission(run.assignment_name, student))
     return False
 
 
-def _notebooks(course: Course, student: str) -> list[Path]:
+def _notebooks(run: AssignmentRun, student: str) -> list[Path]:
     """Return the files of the notebooks that a student handed in."""
-    located = locate(course.submitted(student), releases_of(course.coursedir, course.name))
+    located = locate(run.submitted(student), releases_of(run.course.coursedir, run.assignment_name))
     return [found.path for found in located.values() if found.path]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.exc import DatabaseError
 
 from nbverdict.checks.report import plain
-from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.course import AssignmentRun, CourseError
 from nbverdict.classroom.gathering import gather, grade_digest, work_of_release
 from nbverdict.classroom.recording import preview, record, unchanged
 from nbverdict.classroom.results import Graded, Submission
@@ -27,13 +27,13 @@ _EVERYBODYS = (ConfinementError, CourseError, DatabaseError)  # what no other su
 _Waiting = dict["concurrent.futures.Future[Executed]", tuple[str, str]]  # -> student, digest
 
 
-def grade(course: Course, student: str, *, force: bool = False) -> Submission:
+def grade(run: AssignmentRun, student: str, *, force: bool = False) -> Submission:
     """Grade one student's submission; one that has not changed since is taken from its file unless `force`."""
-    return next(grade_class(course, [student], force=force)).submission
+    return next(grade_class(run, [student], force=force)).submission
 
 
 def grade_class(
-    course: Course,
+    run: AssignmentRun,
     students: Sequence[str],
     executor: concurrent.futures.Executor | None = None,
     *,
@@ -50,38 +50,38 @@ def grade_class(
     `dry` nothing is changed anywhere; the submissions are what grading would record.
     """
     for student in students:
-        if not (where := course.submitted(student)).is_dir():
-            raise CourseError(f"{student} has no folder {where}. The students are: {', '.join(course.students())}")
+        if not (where := run.submitted(student)).is_dir():
+            raise CourseError(f"{student} has no folder {where}. The students are: {', '.join(run.students())}")
     write = preview if dry else record
     waiting: _Waiting = {}
     tried: Counter[bool] = Counter()  # submissions by whether executing them failed
 
     def recorded(student: str, digest: str, executed: Executed | Exception) -> Graded:
-        submission = _written(write, course, student, digest, executed)
+        submission = _written(write, run, student, digest, executed)
         tried[not submission.digest] += 1
-        if tried[True] == MOST_IN_VAIN and not tried[False] and (why := _fault(course, executor)):
+        if tried[True] == MOST_IN_VAIN and not tried[False] and (why := _fault(run, executor)):
             raise CourseError(f"none of the first {MOST_IN_VAIN} submissions could be graded ({why}).")
         return Graded(submission, fresh=True)
 
     for student in students:
         try:
-            refuse_too_many(course.submitted(student))  # before anything is read
+            refuse_too_many(run.submitted(student))  # before anything is read
             if not dry:
-                put_aside(course.submitted(student))
-            digest = grade_digest(course, student)
-            known = None if force else unchanged(course, student, digest)
-            work = None if known else gather(course, student)
+                put_aside(run.submitted(student))
+            digest = grade_digest(run, student)
+            known = None if force else unchanged(run, student, digest)
+            work = None if known else gather(run, student)
         except _EVERYBODYS:
             raise
         except Exception as error:  # this student's problem, nobody else's
-            yield Graded(_written(write, course, student, "", error), fresh=True)
+            yield Graded(_written(write, run, student, "", error), fresh=True)
             continue
         if known:
             yield Graded(known, fresh=False)
             continue
         assert work is not None
         if executor is None:
-            course.prepare()
+            run.prepare()
             yield recorded(student, digest, _execute_here(work))
             continue
         waiting[executor.submit(execute, work, processors)] = student, digest
@@ -93,15 +93,15 @@ def grade_class(
 
 
 def _written(
-    write: Callable[[Course, str, str, Executed | Exception], Submission],
-    course: Course,
+    write: Callable[[AssignmentRun, str, str, Executed | Exception], Submission],
+    run: AssignmentRun,
     student: str,
     digest: str,
     executed: Executed | Exception,
 ) -> Submission:
     """Write what a submission earned; where that fails, return a submission that says so and is graded again."""
     try:
-        return write(course, student, digest, executed)
+        return write(run, student, digest, executed)
     except _EVERYBODYS:
         raise
     except OSError as error:
@@ -111,14 +111,14 @@ def _written(
     except Exception as error:
         why = error
     problem = plain(f"the grader stopped at this submission: {type(why).__name__}: {why}")
-    outcomes = (Outcome(cell.name, "error", 0.0, cell.points, problem=problem) for cell in course.cells)
+    outcomes = (Outcome(cell.name, "error", 0.0, cell.points, problem=problem) for cell in run.cells)
     return Submission(student, "", tuple(outcomes))
 
 
-def _fault(course: Course, executor: concurrent.futures.Executor | None) -> str:
+def _fault(run: AssignmentRun, executor: concurrent.futures.Executor | None) -> str:
     """Return what keeps every submission from being graded, or "": then the release itself can be, and be recorded."""
-    work = work_of_release(course)
-    autograded = Path(course.coursedir.format_path(course.coursedir.autograded_directory, ".", "."))
+    work = work_of_release(run)
+    autograded = Path(run.course.coursedir.format_path(run.course.coursedir.autograded_directory, ".", "."))
     try:
         executed = executor.submit(execute, work).result() if executor else _execute_here(work)
         if isinstance(executed, Exception):

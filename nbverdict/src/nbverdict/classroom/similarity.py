@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import jinja2
 import numpy as np
 
-from nbverdict.classroom.command import prepared
-from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.command import open_run
+from nbverdict.classroom.course import AssignmentRun, CourseError
 from nbverdict.classroom.releases import releases_of
 from nbverdict.configuration import Configuration
 from nbverdict.files import write_whole
@@ -57,15 +57,15 @@ def similar(options: argparse.Namespace, configuration: Configuration | None) ->
     """Run the command with its options, and return its exit status."""
     if find_spec("copydetect") is None:
         raise CourseError("comparing needs copydetect: pip install 'nbverdict[similar]'")
-    course = prepared(options, configuration)
-    students = course.students()
+    run = open_run(options, configuration)
+    students = run.students()
     if len(students) < 2:
         raise CourseError("nobody can be compared: fewer than two students have handed in")
-    answers, released = list(_answers(course, students)), dict(_released(course))
+    answers, released = list(_answers(run, students)), dict(_released(run))
     pairs = find_pairs(answers, released)
-    page = course.published / "similarity.html"
-    course.published.mkdir(parents=True, exist_ok=True)
-    write_whole(page, similarity_page(course.name, pairs, len(students)))
+    page = run.published / "similarity.html"
+    run.published.mkdir(parents=True, exist_ok=True)
+    write_whole(page, similarity_page(run.assignment_name, pairs, len(students)))
     for pair in pairs:
         who = f"{pair.first.student}, {pair.second.student}"
         print(f"{who}  {pair.first.question}: {pair.part:.0%} of the shorter answer, {pair.shared} characters")
@@ -124,16 +124,16 @@ def _fingerprint(text: str, kind: str, common: Iterable[int] = ()) -> Any:
     )
 
 
-def _answers(course: Course, students: Sequence[str]) -> Iterator[Answer]:
+def _answers(run: AssignmentRun, students: Sequence[str]) -> Iterator[Answer]:
     """Yield what students wrote in the cells that the release left to them, and changed."""
-    released = dict(_released(course))
-    releases = releases_of(course.coursedir, course.name)
+    released = dict(_released(run))
+    releases = releases_of(run.course.coursedir, run.assignment_name)
     for student in students:
         try:
-            refuse_too_many(course.submitted(student))
+            refuse_too_many(run.submitted(student))
             books = [
                 graded_form(found.path, releases[name])
-                for name, found in locate(course.submitted(student), releases).items()
+                for name, found in locate(run.submitted(student), releases).items()
                 if found.path and found.path.is_file() and not found.path.is_symlink()
             ]
         except Exception as error:  # this student's problem, nobody else's
@@ -146,8 +146,8 @@ def _answers(course: Course, students: Sequence[str]) -> Iterator[Answer]:
                 yield Answer(student, marks.grade_id, kind, cell.source)
 
 
-def _released(course: Course) -> Iterator[tuple[str, str]]:
-    for release in releases_of(course.coursedir, course.name).values():
+def _released(run: AssignmentRun) -> Iterator[tuple[str, str]]:
+    for release in releases_of(run.course.coursedir, run.assignment_name).values():
         for cell in release.cells:
             if cell.metadata.get("nbgrader", {}).get("solution"):
                 yield cell.metadata.nbgrader.grade_id, cell.source

@@ -6,8 +6,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from nbverdict.classroom.command import alone, graded_by, prepared, shown
-from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.command import graded_by, grading_lock, open_run, with_progress
+from nbverdict.classroom.course import AssignmentRun, CourseError
 from nbverdict.classroom.publishing import give_feedback, publish
 from nbverdict.configuration import Configuration, ConfigurationError
 from nbverdict.confinement.layers import ConfinementError
@@ -22,8 +22,8 @@ def watch(options: argparse.Namespace, configuration: Configuration | None) -> i
 
     `configuration` is that of the current folder as it is now; it is read again at each look.
     """
-    course = prepared(options, configuration)
-    print(f"waiting for {course.submitted('STUDENT')}; Ctrl-C ends this", file=sys.stderr)
+    run = open_run(options, configuration)
+    print(f"waiting for {run.submitted('STUDENT')}; Ctrl-C ends this", file=sys.stderr)
     looked: dict[str, Files] = {}  # at the last look
     known: dict[str, Files] = {}  # when they were graded
     said = ""
@@ -31,14 +31,14 @@ def watch(options: argparse.Namespace, configuration: Configuration | None) -> i
         while True:
             problem = ""
             try:
-                course = prepared(options, None)  # configuration and release may have changed
-                now = {student: _files(course.submitted(student)) for student in course.students()}
+                run = open_run(options, None)  # configuration and release may have changed
+                now = {student: _files(run.submitted(student)) for student in run.students()}
                 # What has just changed may still be on its way: it is graded when two looks find the same.
                 arrived = [s for s, files in now.items() if files != known.get(s) and files == looked.get(s)]
                 looked = now
-                problem = "\n".join(f"not graded: {line}" for line in course.unusable_names())
+                problem = "\n".join(f"not graded: {line}" for line in run.unusable_names())
                 if arrived:
-                    _grade(course, arrived, options)
+                    _grade(run, arrived, options)
                     known |= {student: now[student] for student in arrived}
             except ConfinementError:
                 raise
@@ -53,15 +53,15 @@ def watch(options: argparse.Namespace, configuration: Configuration | None) -> i
     return 0
 
 
-def _grade(course: Course, students: list[str], options: argparse.Namespace) -> None:
+def _grade(run: AssignmentRun, students: list[str], options: argparse.Namespace) -> None:
     """Grade these students, give feedback to those whose work has changed, and publish."""
     jobs = min(options.jobs or cores(), len(students))
-    with alone(course):
-        for one in shown(graded_by(course, students, jobs, None, force=False), len(students)):
+    with grading_lock(run):
+        for one in with_progress(graded_by(run, students, jobs, None, force=False), len(students)):
             student = one.submission.student
-            if one.fresh and (problem := give_feedback(course, student)):
+            if one.fresh and (problem := give_feedback(run, student)):
                 print(f"{student}: no feedback page was written: {problem}", file=sys.stderr)
-        publish(course)
+        publish(run)
 
 
 def _files(folder: Path) -> Files:

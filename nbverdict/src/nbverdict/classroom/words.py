@@ -22,8 +22,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import jinja2
 import nbformat
 
-from nbverdict.classroom.command import prepared
-from nbverdict.classroom.course import Course, CourseError
+from nbverdict.classroom.command import open_run
+from nbverdict.classroom.course import AssignmentRun, CourseError
 from nbverdict.classroom.feedback import as_page_text
 from nbverdict.classroom.releases import release_notebooks
 from nbverdict.configuration import Configuration
@@ -51,27 +51,25 @@ class Question(NamedTuple):
     answer: str  # the solved notebook's
 
 
-class Words:
+class ManualGradingPage:
     """The questions in words of an assignment, what students answered, and the grades."""
 
-    def __init__(self, course: Course) -> None:
-        self.course = course
-        self.questions = {question.name: question for question in _questions(course)}
+    def __init__(self, run: AssignmentRun) -> None:
+        self.run = run
+        self.questions = {question.name: question for question in _questions(run)}
         if not self.questions:
-            raise CourseError(
-                f"no notebook in {_source(course)} has a question in words: there is nothing to grade here"
-            )
+            raise CourseError(f"no notebook in {_source(run)} has a question in words: there is nothing to grade here")
         # What was clicked, and the comments so far; in a folder of its own, as any student may be called `words`.
-        self._file = course.published / "by_hand" / "words.json"
+        self._file = run.published / "by_hand" / "words.json"
         self._lock = Lock()
 
     def page(self, address: str) -> str:
         """Return the page; forms are sent to `address`."""
         kept, rows = self._kept(), []
-        with self.course.gradebook() as gradebook:
+        with self.run.course.gradebook() as gradebook:
             found = {
                 (grade.name, submission.student.id): (grade.score, grade.needs_manual_grade)
-                for submission in gradebook.assignment_submissions(self.course.name)
+                for submission in gradebook.assignment_submissions(self.run.assignment_name)
                 for notebook in submission.notebooks
                 for grade in notebook.grades
                 if grade.name in self.questions
@@ -94,7 +92,7 @@ class Words:
             )
         environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
         template = environment.from_string((Path(__file__).parent / "words.html").read_text(encoding="utf-8"))
-        return template.render(assignment=self.course.name, rows=rows, address=address)
+        return template.render(assignment=self.run.assignment_name, rows=rows, address=address)
 
     def give(self, name: str, student: str, clicked: Sequence[int], comment: str, other: float) -> float:
         """Write the grade of an answer: the points that were clicked, and `other`; return it.
@@ -106,10 +104,12 @@ class Words:
             raise ValueError("not a number of points, or of a point")
         score = sum(question.scheme[i].points for i in clicked) + other
         score = min(max(score, 0.0), question.max_points)
-        with self._lock, self.course.gradebook() as gradebook:
-            grade = gradebook.find_grade(name, question.notebook, self.course.name, student)
+        with self._lock, self.run.course.gradebook() as gradebook:
+            grade = gradebook.find_grade(name, question.notebook, self.run.assignment_name, student)
             grade.manual_score, grade.needs_manual_grade = score, False
-            gradebook.find_comment(name, question.notebook, self.course.name, student).manual_comment = comment or None
+            gradebook.find_comment(name, question.notebook, self.run.assignment_name, student).manual_comment = (
+                comment or None
+            )
             gradebook.db.commit()
             kept = self._kept()
             entry = {"points": sorted(set(clicked)), "comment": comment, "other": other}
@@ -118,21 +118,21 @@ class Words:
             for line in (line.strip() for line in comment.splitlines()):
                 if line and line not in bank:
                     bank.append(line)
-            self.course.published.mkdir(parents=True, exist_ok=True)
+            self.run.published.mkdir(parents=True, exist_ok=True)
             write_whole(self._file, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
         return score
 
     def _kept(self) -> dict[str, dict[str, Any]]:
         kept: dict[str, dict[str, Any]] = {}
         # The second is where earlier versions kept it, unless it holds the results of a student who is called `words`.
-        for path in (self._file, self.course.published / "words.json"):
+        for path in (self._file, self.run.published / "words.json"):
             with suppress(OSError, ValueError):
                 kept = kept or json.loads(path.read_text(encoding="utf-8"))
         return {"clicked": kept.get("clicked", {}), "comments": kept.get("comments", {})}
 
     def _answer(self, student: str, question: Question) -> tuple[str, dict[str, dict[str, str]]]:
         """Return what a student wrote, and the pictures in it, from the notebook that nbgrader has graded."""
-        folder = self.course.folder(self.course.coursedir.autograded_directory, student)
+        folder = self.run.folder(self.run.course.coursedir.autograded_directory, student)
         try:
             book = nbformat.read(folder / f"{question.notebook}.ipynb", as_version=4)
         except (OSError, ValueError):
@@ -143,7 +143,7 @@ class Words:
 
 def words(options: argparse.Namespace, configuration: Configuration | None) -> int:
     """Serve the page until Ctrl-C, and return the exit status."""
-    found = Words(prepared(options, configuration))
+    found = ManualGradingPage(open_run(options, configuration))
     secret = secrets.token_urlsafe(16)
     with ThreadingHTTPServer(("127.0.0.1", options.port), _handler(found, secret)) as server:
         print(f"http://127.0.0.1:{server.server_port}/{secret}/\nCtrl-C ends this", file=sys.stderr, flush=True)
@@ -154,7 +154,7 @@ def words(options: argparse.Namespace, configuration: Configuration | None) -> i
     return 0
 
 
-def _handler(found: Words, secret: str) -> type[BaseHTTPRequestHandler]:
+def _handler(found: ManualGradingPage, secret: str) -> type[BaseHTTPRequestHandler]:
     """Return what answers a browser: the page, and forms. Without the secret nothing is answered."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -194,15 +194,15 @@ def _handler(found: Words, secret: str) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _source(course: Course) -> Path:
+def _source(run: AssignmentRun) -> Path:
     """Return the folder of the solved notebooks."""
-    return Path(course.coursedir.format_path(course.coursedir.source_directory, ".", course.name))
+    return Path(run.course.coursedir.format_path(run.course.coursedir.source_directory, ".", run.assignment_name))
 
 
-def _questions(course: Course) -> list[Question]:
+def _questions(run: AssignmentRun) -> list[Question]:
     """Return the questions in words of the solved notebooks, with their mark schemes."""
-    source, found = _source(course), []
-    for notebook in release_notebooks(course.coursedir, course.name):
+    source, found = _source(run), []
+    for notebook in release_notebooks(run.course.coursedir, run.assignment_name):
         if not (path := source / f"{notebook}.ipynb").exists():
             continue
         for cell in nbformat.read(path, as_version=4).cells:
