@@ -103,6 +103,11 @@ def _words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="of this machine (default: a free one)")
 
 
+@_command("new", "write a small course into a new folder, to start from", "classroom.starting:new", of_a_course=False)
+def _new(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write it; it must not exist, or be empty")
+
+
 @_command(
     "judge",
     "judge one submission and print the verdict; nothing is recorded, and nbgrader is not needed",

@@ -82,14 +82,13 @@ class LocalAnswer:
     def _guard(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         name, seconds = self._exercise.answer, self._exercise.seconds
         if self._timed_out:
-            raise AnswerError("timeout", f"Not run: an earlier call of {name} took longer than {seconds:g} s.")
+            raise AnswerError("timeout", not_run(name))
         try:
             with _time_limit(seconds):
                 return call(*args, **kwargs)
         except _TimeUp:
             self._timed_out = True
-            message = f"A call of {name} took longer than {seconds:g} s. Is there a loop that never ends?"
-            raise AnswerError("timeout", message) from None
+            raise AnswerError("timeout", too_long(name, seconds)) from None
         except (Exception, SystemExit) as error:
             message = explain(name, error, self._exercise.checks.parent)
             raise AnswerError("error", message, written=not unwritten(error)) from None
@@ -139,6 +138,16 @@ def _sendable(item: Any) -> Any:
     except Exception as error:
         return f"an item that a worker cannot send: {error}"
     return item
+
+
+def too_long(name: str, seconds: float) -> str:
+    """Return what is wrong with an answer of that name whose call did not end in time."""
+    return f"A call of {name} took longer than {seconds:g} s. Is there a loop that never ends?"
+
+
+def not_run(name: str) -> str:
+    """Return why an answer of that name is not called again."""
+    return f"Not run: an earlier call of {name} did not end."
 
 
 def not_callable(name: str, answer: object) -> str:

@@ -28,7 +28,7 @@ class AssignmentError(ValueError):
 
 @dataclass(frozen=True)
 class Exercise:
-    """One graded answer. `name` is its check file, the `grade_id` of its graded cell, and the fixture checks call."""
+    """One graded answer. `name` is that of its check file, and the `grade_id` of its graded cell."""
 
     name: str
     checks: Path  # the pytest file that grades the answer
@@ -118,7 +118,13 @@ def find_exercise(name: str, course: Path | None = None) -> Exercise:
         where = " and ".join(f"{assignment.name} ({exercise.checks})" for assignment, exercise in found)
         raise ValueError(f"{name!r} is an exercise of two assignments, {where}: rename one of them")
     if not found:
-        names = ", ".join(e for assignment in known.values() for e in assignment.exercises) or "none"
+        names = ", ".join(e for assignment in known.values() for e in assignment.exercises)
+        if not names:
+            raise ValueError(
+                f"the checks of {name!r} are not on this machine: they are with your instructor, and the answer is "
+                f"graded after you hand it in. (An instructor keeps them in {CHECKS}/ASSIGNMENT/{name}.py, and runs "
+                "the notebook in the folder of the course.)"
+            )
         raise ValueError(f"no exercise is called {name!r}; the exercises are {names}")
     return found[0][1]
 

@@ -315,9 +315,12 @@ def compare(
     mistakes: Iterable[Mistake] = (),
     confirm: Callable[[str], bool] | None = None,
     rtol: float = 1e-4,
-    atol: float = 1e-5,
+    atol: float | None = None,
 ) -> None:
     """Raise `Wrong` unless `got` equals `expected`, both of them tensors, arrays or numbers.
+
+    Each entry may differ by atol + rtol * |expected|. Without `atol`, that is 1e-5, or a hundredth of the largest
+    expected entry where all of them are below 1e-3 in size: values in small units are compared, too.
 
     If `got` equals the value of a mistake, that mistake names the cause. If mistakes with different causes fit, these
     inputs cannot tell them apart, and none of them does. `expected` may be another result of the same answer.
@@ -342,6 +345,9 @@ def compare(
             cause=_shape_cause(found.shape, right.shape),
             hint="Print the shape after each line of your code, and look for a sum, a mean or a reshape too many.",
         )
+    if atol is None:
+        largest = float(np.nanmax(np.abs(right), initial=0.0))
+        atol = min(1e-5, 0.01 * largest) if largest else 1e-5
     if same(found, right, rtol, atol):
         return
     if np.isnan(right).any():

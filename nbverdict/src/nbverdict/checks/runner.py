@@ -1,7 +1,7 @@
 """Run the checks of an exercise, wherever its answer lives, and report.
 
 A check is a function of pytest's kind, `test_...`, whose parameters are named after what they are given: the answer by
-the name of its exercise, `rng` and `generator`.
+its own name or by that of its exercise, `rng` and `generator`.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class Check(NamedTuple):
         """Call the function; `seed` is that of this check. Raises whatever it raises."""
         values: dict[str, object] = {**self.given}
         for name in self.parameters:
-            if name == exercise.name:
+            if name in (exercise.name, exercise.answer):
                 values[name] = answer
             elif name == "rng":
                 values[name] = rng(seed)
@@ -172,9 +172,9 @@ def _checks_in(exercise: Exercise, name: str, function: Callable[..., object]) -
     for choice in itertools.product(*varied):
         given = {key: value for one in choice for key, value in one.items()}
         for parameter in parameters:
-            if parameter not in (exercise.name, *INPUTS, *given):
+            if parameter not in (exercise.name, exercise.answer, *INPUTS, *given):
                 raise AssignmentError(
-                    f"{name} in {exercise.checks} asks for {parameter!r}; it may ask for {exercise.name}, "
+                    f"{name} in {exercise.checks} asks for {parameter!r}; it may ask for {exercise.answer}, "
                     f"{INPUTS[0]} and {INPUTS[1]}"
                 )
         yield Check(name, title, float(earned[0]), function, parameters, given)

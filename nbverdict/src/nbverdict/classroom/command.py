@@ -16,7 +16,7 @@ from nbverdict.classroom.course import AssignmentRun, Course, CourseError
 from nbverdict.classroom.pools import RETRIES, PoolError, WorkerLost, pool
 from nbverdict.classroom.publishing import publish
 from nbverdict.classroom.recording import previous_result
-from nbverdict.classroom.results import Graded, as_line, as_text, to_json
+from nbverdict.classroom.results import Graded, as_line, as_text, counted, to_json
 from nbverdict.classroom.scheduling import grade_class
 from nbverdict.configuration import Configuration, ConfigurationError
 from nbverdict.confinement.layers import ConfinementError
@@ -87,9 +87,16 @@ def grade(options: argparse.Namespace, configuration: Configuration | None) -> i
     submissions = sorted((one.submission for one in found), key=lambda submission: submission.student)
     print("\n".join(as_text(submissions)))
     kept = sum(not one.fresh for one in found)
-    print(f"\n{len(submissions)} submissions, {kept} of them unchanged since they were graded (--force grades all)")
+    number = counted(len(submissions), "submission")
+    print(f"\n{number}, {kept} of them unchanged since they were graded (--force grades all)")
     print(run.course.confinement.summary())
     print(f"the class on one page: {page}")
+    feedback = run.course.coursedir.feedback_directory
+    if stale := [one for one in found if one.fresh and run.folder(feedback, one.submission.student).is_dir()]:
+        print(
+            f"the feedback pages of {counted(len(stale), 'student')} are older than their grades: "
+            f"nbgrader generate_feedback {run.assignment_name} --force"
+        )
     if options.json:
         write_whole(options.json, to_json(submissions))
     odd = run.unusable_names() if options.student is None else []

@@ -1,5 +1,6 @@
 """One HTML page for a class: what it earned, what it lost points for, and who needs a human."""
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ import jinja2
 from nbverdict.classroom.results import Submission
 from nbverdict.notebooks.verdict import Outcome
 
-_BARS = 12
+_MOST_BARS = 12
 _MOST_CHECKS = 15
 _HUMAN = ("died", "tampered")
 _NOT_GRADED = "not graded; the next run tries again"
@@ -79,14 +80,15 @@ def _needs_human(outcome: Outcome) -> bool:
 
 def _bars(points: Sequence[float], most: float) -> list[dict[str, float]]:
     """Return the histogram of the points as boxes in a drawing that is 600 units wide."""
-    counts = Counter(min(int(p * _BARS / (most or 1)), _BARS - 1) for p in points)
-    width, tallest = 580 / _BARS, max(counts.values(), default=1)
+    bars = max(1, min(_MOST_BARS, math.ceil(most)))
+    counts = Counter(min(int(p * bars / (most or 1)), bars - 1) for p in points)
+    width, tallest = 580 / bars, max(counts.values(), default=1)
     return [
         {
             **{"x": round(10 + i * width, 1), "width": round(width - 2, 1), "count": counts[i]},
-            **{"height": round(120 * counts[i] / tallest, 1), "low": i * most / _BARS, "high": (i + 1) * most / _BARS},
+            **{"height": round(120 * counts[i] / tallest, 1), "low": i * most / bars, "high": (i + 1) * most / bars},
         }
-        for i in range(_BARS)
+        for i in range(bars)
     ]
 
 
@@ -95,9 +97,14 @@ def _exercises(exercises: Mapping[str, float], submissions: Sequence[Submission]
     for name, most in exercises.items():
         outcomes = [o for submission in submissions for o in submission.outcomes if o.exercise == name]
         mean = statistics.fmean(o.points for o in outcomes) if outcomes else 0.0
-        statuses = Counter(o.status for o in outcomes).most_common()
+        statuses = Counter(_how_it_ended(o) for o in outcomes).most_common()
         rows.append({"name": name, "mean": mean, "max_points": most, "statuses": statuses})
     return rows
+
+
+def _how_it_ended(outcome: Outcome) -> str:
+    unwritten = any(not check.written for check in outcome.checks)
+    return "not written" if unwritten and outcome.status == "error" else outcome.status
 
 
 def _checks(submissions: Sequence[Submission]) -> list[dict[str, Any]]:

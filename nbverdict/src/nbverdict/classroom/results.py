@@ -91,6 +91,11 @@ def _type_of(field: dict[str, Any]) -> str:
     return f"list of {_type_of(field['items'])}" if field["type"] == "array" else str(field["type"])
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things, such as "1 submission" or "2 submissions"."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def as_line(graded: Graded) -> str:
     """Return a student's points, and the exercises that were not passed, on one line."""
     submission, fresh = graded

@@ -57,7 +57,8 @@ class _Answers:
         if exercise is None:
             return None
         provided = ModuleType(f"answer to {exercise.name}")
-        setattr(provided, exercise.name, self._fixture(exercise))
+        for name in (exercise.name, exercise.answer):
+            setattr(provided, name, self._fixture(name))
         if not parent.config.pluginmanager.has_plugin(provided.__name__):
             parent.config.pluginmanager.register(provided, provided.__name__)
         if parent.session.isinitpath(file_path):
@@ -65,11 +66,13 @@ class _Answers:
         module: pytest.Module = pytest.Module.from_parent(parent, path=file_path)
         return module
 
-    def _fixture(self, exercise: "Exercise") -> Any:
+    def _fixture(self, name: str) -> Any:
         folder = self._folder
 
-        @pytest.fixture(scope="module", name=exercise.name)
-        def answer() -> Iterator[Any]:
+        @pytest.fixture(scope="module", name=name)
+        def answer(request: pytest.FixtureRequest) -> Iterator[Any]:
+            exercise = _exercise(request.path)  # another exercise may ask for an answer of this name
+            assert exercise is not None
             with _answer(exercise, folder) as found:
                 yield found
 

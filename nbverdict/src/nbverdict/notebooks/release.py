@@ -1,5 +1,6 @@
 """What a release asks for: its graded cells, and whether there are checks for each of them."""
 
+import ast
 import copy
 import functools
 import hashlib
@@ -130,7 +131,21 @@ def assignment_of(course: Path, name: str) -> Assignment:
 
 
 def refuse_unchecked(assignment: Assignment, cells: Sequence[GradedCell], *, stock: bool) -> None:
-    """Raise AssignmentError, with their names, if there are graded cells without checks, unless `stock` allows them."""
+    """Raise AssignmentError, with their names, if there are graded cells without checks, unless `stock` allows them.
+
+    So it does for a cell that calls its check with another answer than the one that the check says it grades.
+    """
+    for cell in cells:
+        if exercise := assignment.exercises.get(cell.name):
+            wanted = f'check("{exercise.name}", {exercise.answer})'
+            if cell.source.strip() != wanted:
+                where = f"the graded cell {cell.name!r} of {cell.notebook}.ipynb"
+                raise AssignmentError(f"{where} must be the one line {wanted}: nothing else in it is executed.")
+        elif (called := _called(cell.source)) in assignment.exercises:
+            raise AssignmentError(
+                f"the graded cell {cell.name!r} of {cell.notebook}.ipynb calls check({called!r}, ...), so that its ID "
+                f"(grade_id) must be {called!r}, too."
+            )
     names = [cell.name for cell in cells if cell.name not in assignment.exercises]
     if not names or stock:
         return
@@ -146,8 +161,19 @@ def refuse_unchecked(assignment: Assignment, cells: Sequence[GradedCell], *, sto
     )
 
 
+def _called(source: str) -> str:
+    """Return the exercise that a cell of one line, `check("EXERCISE", answer)`, names; empty if it is another one."""
+    try:
+        match ast.parse(source.strip(), mode="eval").body:
+            case ast.Call(func=ast.Name(id="check"), args=[ast.Constant(value=str(name)), *_]):
+                return name
+    except (SyntaxError, ValueError):
+        pass
+    return ""
+
+
 def refuse_mistaken(assignment: Assignment, cells: Sequence[GradedCell], course: Path) -> None:
-    """Raise AssignmentError if a graded cell and its checks disagree on the points or on what is called."""
+    """Raise AssignmentError if a graded cell and its checks disagree on the points, or its exercise is not found."""
     for cell in cells:
         if not (exercise := assignment.exercises.get(cell.name)):
             continue
@@ -157,9 +183,6 @@ def refuse_mistaken(assignment: Assignment, cells: Sequence[GradedCell], course:
                 f"{where} has {cell.points:g} points, but the checks in {exercise.checks} add up to {points:g}. "
                 "Change one of them."
             )
-        wanted = f'check("{exercise.name}", {exercise.answer})'
-        if cell.source.strip() != wanted:
-            raise AssignmentError(f"{where} must be the one line {wanted}: nothing else in it is executed.")
         try:
             find_exercise(cell.name, course)
         except ValueError as error:

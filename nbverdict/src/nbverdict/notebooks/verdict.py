@@ -90,7 +90,12 @@ class Verdict(msgspec.Struct, frozen=True):
         width = max([len("exercise"), *(len(outcome.exercise) for outcome in self.outcomes)])
         lines = [f"{'exercise':<{width}}  points   status"]
         for outcome in self.outcomes:
-            points = f"{outcome.points:g}/{outcome.max_points:g}"
+            points, found = f"{outcome.points:g}/{outcome.max_points:g}", by_cause(outcome.checks)
             lines.append(f"{outcome.exercise:<{width}}  {points:<7}  {outcome.status}")
-            lines += [f"    {line}" for reason in outcome.reasons for line in reason.splitlines()]
+            lines += [f"    {line}" for line in outcome.problem.splitlines()]
+            reasons = outcome.reasons[len(outcome.reasons) - len(found) :]
+            for reason, (cause, checks) in zip(reasons, found.items(), strict=True):
+                lines += [f"    {line}" for line in reason.splitlines()]
+                if checks[0].message != cause:
+                    lines += [f"        {line}" for line in checks[0].message.splitlines()]
         return "\n".join([*lines, f"{'total':<{width}}  {self.points:g}/{self.max_points:g}"])

@@ -7,7 +7,7 @@ from typing import Any
 import zmq
 from jupyter_core.utils import run_sync
 
-from nbverdict.checks.answers import AnswerError
+from nbverdict.checks.answers import AnswerError, too_long
 from nbverdict.clock import Clock
 from nbverdict.remote import protocol
 from nbverdict.remote.protocol import Reply, Request
@@ -67,8 +67,7 @@ class Conversation:
         except (AnswerError, KernelLostError):
             raise
         except TimeoutError:
-            message = f"A call of {request.answer} took longer than {seconds:g} s. Is there a loop that never ends?"
-            raise AnswerError("timeout", message) from None
+            raise AnswerError("timeout", too_long(request.answer, seconds)) from None
         except Exception as error:  # the reply is not one that `nbverdict.remote.kernel` gives
             raise AnswerError("error", "The kernel gave no readable reply; its own workings were changed.") from error
 

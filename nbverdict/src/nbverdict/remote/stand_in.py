@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from nbverdict.checks.answers import AnswerError
+from nbverdict.checks.answers import AnswerError, not_run
 from nbverdict.checks.assignments import Exercise
 from nbverdict.clock import Clock
 from nbverdict.remote import protocol
@@ -69,7 +69,7 @@ class KernelAnswer:
     def _asked(self, request: Request) -> Reply:
         limit = self._exercise.seconds
         if self._ended:
-            raise AnswerError(self._ended.status, f"Not run: an earlier call of {self.name} did not end.")
+            raise AnswerError(self._ended.status, not_run(self.name))
         clock = Clock(limit)
         try:
             if self._left <= 0:
