@@ -9,6 +9,7 @@ from nbverdict.checks.assignments import known_assignments
 from nbverdict.imports import without_address_grammar
 from nbverdict.notebooks.release import graded_cells_of
 from nbverdict.remote import kernel, protocol
+from support import commands
 
 with without_address_grammar():
     import nbformat
@@ -18,6 +19,7 @@ os.environ["LAB_STEPS"] = "1"
 os.environ["LAB_DATA"] = "embedded"
 
 ROOT = Path(__file__).parent.parent
+commands.prepare(ROOT, imports=["torch"])
 SOLUTIONS = ROOT / "solutions" / "multiview_vae"
 RELEASE = ROOT / "assignments" / "multiview_vae"
 

@@ -15,9 +15,10 @@ from nbgrader.api import Gradebook
 from autograder import check
 from nbverdict.checks.assignments import Assignment, AssignmentError, assignments_in, find_exercise, known_assignments
 from nbverdict.checks.runner import points_of
-from tests import commands
+from support import commands
+from support.commands import nbgrader
 from tests.conftest import ASSIGNMENT, CELLS, EXERCISES, ROOT
-from tests.test_course import nbgrader, output_of
+from tests.test_course import output_of
 
 NUMPY = ROOT / "examples" / "numpy_course"
 CHECK = '''"""Checks."""

@@ -59,10 +59,11 @@ from nbverdict.files import write_whole
 from nbverdict.notebooks.execute import ExecuteOutside
 from nbverdict.notebooks.work import Work
 from nbverdict.remote.conversation import Conversation, KernelLostError
-from tests import commands
+from support import commands
+from support.commands import BIN, nbgrader
 from tests.conftest import CELLS as GRADED
 from tests.conftest import MOST, ROOT
-from tests.test_course import BIN, free_port, make_course, nbgrader
+from tests.test_course import free_port, make_course
 
 NAME = PRODUCT
 POINTS = {"a_right": 15, "b_textbook": 14, "c_averages": 5, "d_loops": 0, "e_exits": 0, "f_right": 15, "g_right": 15}

@@ -24,20 +24,14 @@ from lab_utils import load_definition
 from nbverdict.__main__ import main
 from nbverdict.classroom.course import AssignmentRun, Course, CourseError
 from nbverdict.classroom.scheduling import grade
-from tests import commands
-from tests.commands import BIN
+from support import commands
+from support.commands import BIN, nbgrader
 from tests.conftest import ALL_CELLS, ALL_EXERCISES, CELLS, EXTENSION, ROOT, SOLUTIONS
 
 NOTEBOOKS = sorted(path.name for path in SOLUTIONS.glob("*.ipynb"))
 RELEASES = ROOT / "assignments"
 # Those of both assignments, such as "cross_view/3_agreement.ipynb".
 ALL_NOTEBOOKS = sorted(str(path.relative_to(ROOT / "solutions")) for path in (ROOT / "solutions").glob("*/*.ipynb"))
-
-
-def nbgrader(course, *arguments, status=0):
-    result = commands.run(course, "nbgrader", *arguments)
-    assert result.returncode == status, result.stderr[-3000:]
-    return result.stderr
 
 
 def make_course(folder, *assignments):

@@ -22,8 +22,8 @@ from examples.numpy_course.make_class import HERE as NUMPY
 from nbverdict import judge
 from nbverdict.classroom.course import AssignmentRun, Course
 from nbverdict.classroom.recording import read_result
-from tests import commands
-from tests.test_course import nbgrader
+from support import commands
+from support.commands import nbgrader
 
 # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type:sqlalchemy.exc.SAWarning")

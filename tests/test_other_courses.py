@@ -15,7 +15,7 @@ from nbgrader.api import Gradebook
 from sqlalchemy.exc import SAWarning
 
 from examples.numpy_course.make_class import ASSIGNMENTS, EXPECTED, handed_in, make_class
-from tests import commands
+from support import commands
 from tests.conftest import RELEASE, ROOT
 
 NUMPY = ROOT / "examples" / "numpy_course"

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests import commands
+from support import commands
 from tests.conftest import MOST, ROOT
 from tests.test_other_courses import GENERATED, NUMPY, run, scores
 

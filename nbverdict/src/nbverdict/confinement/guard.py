@@ -24,7 +24,7 @@ _SENT = re.compile(rb"^scm_fds:\s*(\d+)$", flags=re.M)  # in what Linux says of 
 
 
 class Process(Protocol):
-    """What a guard needs of a process: `subprocess.Popen` has it, and so has `warm.Forked`."""
+    """What a guard needs of a process: `subprocess.Popen` has it, and so has `forking.Forked`."""
 
     pid: int
 

@@ -189,7 +189,7 @@ class ConfinedProvisioner(LocalProvisioner):
 
         def start() -> Process:
             if self.forks and kernel[1:3] == ["-m", "ipykernel_launcher"]:
-                return _warm_for(self.preloading).fork(plan, kernel[3:], env, str(work), str(output))
+                return _warm_for(self.preloading).kernel(plan, kernel[3:], env, str(work), str(output))
             command = walls.command(plan, kernel, str(work))
             with output.open("wb") as log:
                 return subprocess.Popen(
