@@ -2,14 +2,12 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
-from unittest.mock import patch
 
 from nbverdict.checks.assignments import known_assignments
 from nbverdict.imports import without_address_grammar
 from nbverdict.notebooks.release import graded_cells_of
-from nbverdict.remote import kernel, protocol
 from support import commands
+from support.asking import asking as asking_kernel
 
 with without_address_grammar():
     import nbformat
@@ -44,13 +42,5 @@ MOST = sum(cell.points for cell in CELLS.values())
 
 
 def asking(namespace, assignment=ASSIGNMENT):
-    """Return an `ask` for a `KernelAnswer`: what a kernel with these names would reply, as text each way."""
-    session = kernel.Session()
-    session.define(assignment.values)
-
-    def ask(request, seconds):
-        with patch.object(kernel, "get_ipython", lambda: SimpleNamespace(user_ns=namespace)):
-            return protocol.reply_from(session.reply_to(protocol.to_json(request)))
-
-    ask.session = session
-    return ask
+    """Return an `ask` for a `KernelAnswer` in a kernel that knows the assignment's own values."""
+    return asking_kernel(namespace, assignment.values)

@@ -1,53 +1,18 @@
-"""Assignments are found, and refused where they cannot be graded, whatever door they come to."""
+"""The lab's assignments are found, and its checks add up."""
 
-import json
-import os
-import re
 import shutil
 import subprocess
 import sys
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell
-from nbgrader.api import Gradebook
 
-from autograder import check
-from nbverdict.checks.assignments import Assignment, AssignmentError, assignments_in, find_exercise, known_assignments
+from nbverdict.checks.assignments import Assignment
 from nbverdict.checks.runner import points_of
-from support import commands
-from support.commands import nbgrader
+from nbverdict.configuration import ConfigurationError
+from nbverdict.notebooks.refusing import refuse_other_checkout
 from tests.conftest import ASSIGNMENT, CELLS, EXERCISES, ROOT
-from tests.test_course import output_of
 
 NUMPY = ROOT / "examples" / "numpy_course"
-CHECK = '''"""Checks."""
-import pytest
-from helper import RIGHT
-{declaration}
-@pytest.mark.points(2)
-def test_it({name}):
-    """It is right."""
-    assert {name}() == RIGHT
-'''
-
-
-def write_checks(course, assignment, name, declaration=None, right=1):
-    """Write a check file, and a helper that it imports."""
-    folder = course / "checks" / assignment
-    folder.mkdir(parents=True, exist_ok=True)
-    declaration = declaration if declaration is not None else f'EXERCISE = {{"answer": "{name}"}}'
-    (folder / f"{name}.py").write_text(CHECK.format(declaration=declaration, name=name))
-    (folder / "helper.py").write_text(f"RIGHT = {right}\n")
-    return folder / f"{name}.py"
-
-
-@pytest.fixture
-def course(tmp_path, monkeypatch):
-    """An empty course in which notebooks are run."""
-    (tmp_path / "solutions" / "lab").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "solutions" / "lab")
-    return tmp_path
 
 
 def test_an_installed_assignment_is_found_without_importing_it():
@@ -61,301 +26,17 @@ print([name for name in sys.modules if name in ("torch", "pytest", "autograder.m
     assert said.splitlines() == [str(list(EXERCISES)), "[]"]
 
 
-def test_another_package_offers_an_assignment_by_its_entry_point(tmp_path):
-    write_checks(tmp_path, "ours", "warm_up")
-    package = shutil.move(tmp_path / "checks" / "ours", tmp_path / "their_checks")
-    (package / "__init__.py").touch()
-    (package / "warm_up.py").write_text((package / "warm_up.py").read_text().replace("helper", "their_checks.helper"))
-    (tmp_path / "theirs-1.0.dist-info").mkdir()
-    (tmp_path / "theirs-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (tmp_path / "theirs-1.0.dist-info" / "entry_points.txt").write_text(
-        "[nbverdict.assignments]\nours = their_checks\n"
-    )
-    code = "from autograder import check; print(check('warm_up', lambda: 1).score, check('warm_up', lambda: 2).score)"
-    command, environment = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": str(tmp_path)}
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/", env=environment).stdout
-    assert said == "2.0 0.0\n"
-
-
-def test_check_finds_the_exercises_of_the_course_around_a_notebook(course):
-    write_checks(course, "one", "warm_up")
-    assert sorted(known_assignments()) == ["cross_view", "multiview_vae", "one"]
-    assert check("warm_up", lambda: 1).score == 2
-    assert check("warm_up", lambda: 2).score == 0
-    with pytest.raises(ValueError, match=r"no exercise is called 'cool_down'; the exercises are .*vae_loss, warm_up"):
-        check("cool_down", lambda: 1)
-
-
-def test_two_exercises_of_one_name_are_an_error_and_their_files_stay_apart(course):
-    one, two = write_checks(course, "one", "warm_up", right=1), write_checks(course, "two", "warm_up", right=2)
-    with pytest.raises(
-        ValueError, match=rf"'warm_up' is an exercise of two assignments, one \({one}\) and two \({two}\)"
-    ):
-        check("warm_up", lambda: 1)
-    # Two assignments may have files of one name: each imports its own helper.
-    for right, assignment in ((1, "one"), (2, "two")):
-        shutil.move(course / "checks" / assignment, course / f"only_{right}" / "checks" / assignment)
-        exercise = assignments_in(course / f"only_{right}")[assignment].exercises["warm_up"]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("nbverdict.checks.runner.find_exercise", lambda name, exercise=exercise: exercise)
-            assert check("warm_up", lambda right=right: right).score == 2
-    assert "helper" not in sys.modules
-
-
-def test_a_check_file_that_is_edited_counts_at_once(course):
-    path = write_checks(course, "one", "warm_up", right=1)
-    assert check("warm_up", lambda: 2).score == 0
-    path.with_name("helper.py").write_text("RIGHT = 2  # another size, for the time stamp may be the same\n")
-    assert check("warm_up", lambda: 2).score == 2
-
-
-@pytest.mark.parametrize(
-    ("declaration", "problem"),
-    [
-        ('EXERCISE = {"name": "x"}', "must say how its answer is called"),
-        ('EXERCISE = {"answer": "x", "second": 3}', "must say how its answer is called"),
-        ('EXERCISE = {"answer": "x", "seconds": "3"}', "must say how its answer is called"),
-        ('EXERCISE = {"answer": "x", "seconds": 0}', "must say how its answer is called"),
-        ('EXERCISE = {"answer": ""}', "must say how its answer is called"),
-        ("EXERCISE = dict(answer=1)", "must say how its answer is called"),
-        ("EXERCISE = [", "has a syntax error in line"),
-    ],
-)
-def test_a_check_file_that_does_not_say_what_it_grades_is_named(course, declaration, problem):
-    path = write_checks(course, "one", "warm_up", declaration)
-    with pytest.raises(AssignmentError, match=problem) as caught:
-        find_exercise("warm_up")
-    assert str(path) in str(caught.value)
-
-
-def test_a_file_without_a_declaration_is_a_helper(course):
-    write_checks(course, "one", "warm_up", declaration="")
-    assert list(assignments_in(course)["one"].exercises) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("import no_such_module\n", "cannot be imported: .*no_such_module"),
-        ("def test_it(warm_up):\n    pass\n", "test_it in .*warm_up.py does not say what it earns"),
-        ("", "there is no check in .*warm_up.py"),
-    ],
-)
-def test_checks_that_cannot_run_are_an_error_and_no_perfect_report(course, text, problem):
-    path = write_checks(course, "one", "warm_up")
-    path.write_text('EXERCISE = {"answer": "warm_up"}\n' + text)
-    with pytest.raises(AssignmentError, match=problem):
-        check("warm_up", lambda: 1)
-
-
-def test_a_parameter_of_a_check_that_is_no_fixture_is_named(course):
-    path = write_checks(course, "one", "warm_up")
-    assert points_of(find_exercise("warm_up")) == 2
-    path.write_text(path.read_text().replace("test_it(warm_up)", "test_it(warm_upp, rng)"))
-    with pytest.raises(AssignmentError, match=r"test_it in .* asks for 'warm_upp'; it may ask for warm_up, rng and"):
-        points_of(find_exercise("warm_up"))
-
-
 @pytest.mark.parametrize("name", CELLS)
 def test_points_of_the_checks(name):
     assert points_of(EXERCISES[name]) == CELLS[name].points
     assert ASSIGNMENT.exercises == Assignment("multiview_vae", ASSIGNMENT.folder).exercises
 
 
-# --- a second course -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def example(tmp_path_factory):
-    """The example course, both assignments released, with its made-up class."""
-    folder = tmp_path_factory.mktemp("example") / "course"
-    shutil.copytree(NUMPY, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for assignment in ("least_squares", "smoothing"):
-        nbgrader(folder, "generate_assignment", assignment)
-    subprocess.run([sys.executable, NUMPY / "make_class.py", folder], check=True)
-    return folder
-
-
-@pytest.fixture
-def numpy_course(example, tmp_path):
-    return shutil.copytree(example, tmp_path / "numpy")
-
-
-def sources(course, assignment, change):
-    """Change the solved notebook of an assignment."""
-    (path,) = (course / "solutions" / assignment).glob("*.ipynb")
-    book = nbformat.read(path, as_version=4)
-    change(book)
-    nbformat.write(book, path)
-
-
-def add_cell(source, grade_id="bonus", points=2):
-    """Return a change that adds a graded code cell."""
-
-    def change(book):
-        marks = {"grade": True, "solution": False, "locked": True, "task": False, "points": points}
-        cell = new_code_cell(source, id=grade_id)
-        cell.metadata["nbgrader"] = {**marks, "grade_id": grade_id, "schema_version": 3}
-        book.cells.append(cell)
-
-    return change
-
-
-def allow_stock(course, stock=True):
-    config = course / "nbgrader_config.py"
-    lines = [line for line in config.read_text().splitlines() if "ExecuteOutside.stock" not in line]
-    config.write_text("\n".join([*lines, f"c.ExecuteOutside.stock = {stock}", ""]))
-
-
-def autograder(course, *arguments):
-    return commands.run(course, "autograder", *arguments)
-
-
-def earned(course, assignment, student):
-    """Return a student's automatic scores by grade_id."""
-    with Gradebook(f"sqlite:///{course}/gradebook.db", "numpy-course") as gradebook:
-        notebooks = gradebook.find_submission(assignment, student).notebooks
-        return {g.name: g.auto_score for notebook in notebooks for g in notebook.grades if g.auto_score is not None}
-
-
-UNCHECKED = "nobody has checks for the graded code cell 'bonus'"
-
-
-def test_a_release_with_a_cell_that_nobody_checks_is_refused_and_the_old_one_stays(numpy_course):
-    before = {path: path.read_bytes() for path in (numpy_course / "assignments").rglob("*.ipynb")}
-    sources(numpy_course, "smoothing", add_cell("2"))
-    said = nbgrader(numpy_course, "generate_assignment", "smoothing", "--force", status=1)
-    assert UNCHECKED in said
-    assert "checks/smoothing/bonus.py, or" in said
-    assert "Traceback" not in said
-    (numpy_course / "checks" / "smoothing" / "bonus.py").write_text("import pytest\n")
-    said = nbgrader(numpy_course, "generate_assignment", "smoothing", "--force", status=1)
-    assert 'bonus.py does not say what it grades. Add a line like EXERCISE = {"answer": "bonus"}' in said
-    assert before == {path: path.read_bytes() for path in (numpy_course / "assignments").rglob("*.ipynb")}
-
-
-def test_validation_lets_a_cell_fail_that_nobody_checks_and_does_not_run_it(numpy_course):
-    sources(numpy_course, "smoothing", add_cell("open('ran', 'w')"))
-    notebook = "solutions/smoothing/1_smoothing.ipynb"
-
-    def validate():
-        return commands.run(numpy_course, "nbgrader", "validate", notebook).stdout
-
-    said = validate()
-    assert "VALIDATION FAILED ON 1 CELL(S)" in said
-    assert "NoChecks: nobody has checks for the graded code cell 'bonus' in smoothing" in said
-    assert not (numpy_course / "solutions" / "smoothing" / "ran").exists()
-    allow_stock(numpy_course)
-    validate()
-    assert (numpy_course / "solutions" / "smoothing" / "ran").exists()
-
-
-def test_grading_refuses_a_cell_that_nobody_checks_at_both_doors_and_touches_no_grade(numpy_course):
-    allow_stock(numpy_course)
-    sources(numpy_course, "smoothing", add_cell("2"))
-    nbgrader(numpy_course, "generate_assignment", "smoothing", "--force")
-    assert autograder(numpy_course, "grade", "smoothing", "--student", "anna_all").returncode == 0
-    before = earned(numpy_course, "smoothing", "anna_all")
-    assert before == {"moving_average": 4, "windows": 5, "bonus": 2}
-    allow_stock(numpy_course, False)
-    said = nbgrader(numpy_course, "autograde", "smoothing", "--force", status=1)
-    assert UNCHECKED in said
-    assert "Traceback" not in said
-    ours = autograder(numpy_course, "grade", "smoothing")
-    assert ours.returncode == 2
-    assert ours.stderr.startswith(f"error: {UNCHECKED}")
-    assert earned(numpy_course, "smoothing", "anna_all") == before
-
-
-STOCK_CELLS = {  # source of the cell -> points of 2, and what the report says
-    "2": (2, ""),
-    "0.5": (0.5, "It showed 0.5."),
-    "assert True": (0, "It showed nothing; its last line must be a number from 0 to 2."),
-    "3": (0, "It showed 3, which is no number from 0 to 2."),
-    "float('nan')": (0, "It showed nan, which is no number from 0 to 2."),
-    "'two'": (0, "It showed 'two', which is no number from 0 to 2."),
-    "1 / 0": (0, "ZeroDivisionError: division by zero"),
-    "import sys; print('x', file=sys.stderr)\n2": (0, "It printed to stderr: x"),
-    "import os; os._exit(0)": (0, "The notebook's process ended by itself"),
-}
-
-
-def test_cells_without_checks_are_graded_by_what_they_show_where_the_course_says_so(numpy_course):
-    allow_stock(numpy_course)
-    cells = {f"bonus_{i}": source for i, source in enumerate(STOCK_CELLS)}
-    for name, source in cells.items():
-        sources(numpy_course, "smoothing", add_cell(source, name))
-    nbgrader(numpy_course, "generate_assignment", "smoothing", "--force")
-    wanted = {name: STOCK_CELLS[source][0] for name, source in cells.items()}
-    shutil.rmtree(numpy_course / "submitted")
-    subprocess.run([sys.executable, NUMPY / "make_class.py", numpy_course], check=True)
-    result = autograder(numpy_course, "grade", "smoothing", "--student", "anna_all", "--json", "found.json")
-    assert result.returncode == 0, result.stderr
-    (found,) = json.loads((numpy_course / "found.json").read_text())
-    outcomes = {outcome["exercise"]: outcome for outcome in found["outcomes"]}
-    assert outcomes["moving_average"]["points"] == 4
-    for name, source in cells.items():
-        points, message = STOCK_CELLS[source]
-        assert outcomes[name]["points"] == points, source
-        assert message in outcomes[name]["checks"][0]["message"], outcomes[name]
-    ours = earned(numpy_course, "smoothing", "anna_all")
-    assert {name: ours[name] for name in wanted} == wanted
-    nbgrader(numpy_course, "autograde", "smoothing", "--student", "anna_all", "--force")
-    assert earned(numpy_course, "smoothing", "anna_all") == ours
-
-
-def more_points(book):
-    marked(book, "windows").metadata.nbgrader.points = 7
-
-
-def more_lines(book):
-    marked(book, "windows").source = "assert True\ncheck('windows', Windows)"
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [(more_points, "7 points, but the checks in .* add up to 5"), (more_lines, "must be the one line")],
-)
-def test_a_release_that_disagrees_with_its_checks_is_refused(numpy_course, change, problem):
-    sources(numpy_course, "smoothing", change)
-    said = nbgrader(numpy_course, "generate_assignment", "smoothing", "--force", status=1)
-    assert re.search(problem, said), said
-    assert "Traceback" not in said
-    assert list((numpy_course / "assignments" / "smoothing").iterdir())
-
-
-def test_a_release_is_refused_whose_exercise_another_assignment_has(numpy_course):
-    shutil.copy(numpy_course / "checks/smoothing/moving_average.py", numpy_course / "checks/least_squares")
-    said = nbgrader(numpy_course, "generate_assignment", "smoothing", "--force", status=1)
-    assert "'moving_average' is an exercise of two assignments" in said
-
-
-def test_a_run_without_executing_is_refused(numpy_course):
-    """nbgrader would give full marks to cells that show nothing."""
-    said = nbgrader(numpy_course, "autograde", "smoothing", "--no-execute", "--force", status=1)
-    assert "leave --no-execute out" in said
-
-
-def marked(book, grade_id):
-    return next(cell for cell in book.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id)
-
-
-def test_the_checks_of_a_course_are_out_of_sight_of_its_kernels_and_a_check_there_counts_nothing(numpy_course):
-    places = [numpy_course / "checks/smoothing/windows.py", numpy_course / "solutions/smoothing/1_smoothing.ipynb"]
-    code = f"""
-for place in {[str(place) for place in places]!r}:
-    try: print("re" + "ad", open(place).read()[:20])
-    except OSError as error: print(type(error).__name__)
-print(check("windows", Windows))
-"""
-    path = numpy_course / "submitted" / "anna_all" / "smoothing" / "1_smoothing.ipynb"
-    book = nbformat.read(path, as_version=4)
-    marked(book, "Windows").source += code
-    nbformat.write(book, path)
-    result = autograder(numpy_course, "grade", "smoothing", "--student", "anna_all")
-    assert re.search(r"anna_all +9/9", result.stderr), result.stderr
-    graded = nbformat.read(numpy_course / "autograded" / "anna_all" / "smoothing" / "1_smoothing.ipynb", as_version=4)
-    said = output_of(marked(graded, "Windows"))
-    assert "read" not in said
-    assert "Not checked here" in said
-    assert "windows: 0 of 0 points" in said
+def test_a_course_with_another_copy_of_the_installed_checks_is_refused(tmp_path):
+    own = tmp_path / "autograder"
+    shutil.copytree(ROOT / "autograder", own, ignore=shutil.ignore_patterns("__pycache__"))
+    refuse_other_checkout(tmp_path)
+    with (own / "multiview_vae" / "vae_loss.py").open("a") as content:
+        content.write("# mended here\n")
+    with pytest.raises(ConfigurationError, match=rf"{own} differs from the installed package"):
+        refuse_other_checkout(tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from nbverdict.classroom.results import schema_page
 from tests.conftest import ROOT
 
 PROJECTS = ("pyproject.toml", "nbverdict/pyproject.toml")
@@ -77,3 +78,9 @@ def test_the_lock_file_has_every_dependency_within_its_bounds():
     for line in required("dev", "site", "nbgrader", "postgresql", "dask", "similar"):
         requirement = Requirement(line.partition("#")[0])
         assert requirement.specifier.contains(locked[requirement.name]), f"{line}: run `uv lock`"
+
+
+def test_the_schema_is_documented():
+    assert schema_page() in (ROOT / "docs" / "results.md").read_text()
+    for row in schema_page().splitlines():
+        assert not row.endswith("|  |"), f"{row} says nothing"

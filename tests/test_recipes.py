@@ -87,7 +87,7 @@ def test_the_recipe_for_a_new_exercise_of_the_lab(tmp_path):
     run(["ruff", "check", "."], lab)
     run(["mypy"], lab)
     named = "standard_deviation or 2_product or project or enough or add_up or recipe or otter"
-    tests = ["tests/test_checks.py", "tests/test_report.py", "tests/test_project.py", "tests/test_course.py"]
+    tests = ["tests/test_checks.py", "tests/test_project.py", "tests/test_course.py"]
     tests.append("tests/test_benchmarks.py")
     said = run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:nbval", *tests, "-k", f"({named}) and not copy"],

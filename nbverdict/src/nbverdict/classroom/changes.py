@@ -81,8 +81,8 @@ def _checks(change: Change) -> Iterator[str]:
         if was and now and was.points == now.points and was.max_points == now.max_points:
             continue
         points = [f"{check.points:g}/{check.max_points:g}" if check else "no check" for check in (was, now)]
-        causes = [check.cause for check in (now, was) if check and check.status != "passed"]
-        yield f"{name}: {points[0]} -> {points[1]}" + f" ({causes[0]})" * bool(causes)
+        cause = next((check.cause for check in (now, was) if check and check.status != "passed"), "")
+        yield f"{name}: {points[0]} -> {points[1]}" + f" ({cause})" * bool(cause)
 
 
 def summary(diffs: Sequence[tuple[Submission | None, Submission]]) -> str:

@@ -9,22 +9,22 @@ import pytest
 
 from nbverdict.notebooks.release import Release
 from nbverdict.notebooks.repair import LEFT_OUT, MOST_BYTES, STATE, graded_form, put_aside, read
-from tests.conftest import RELEASE
+from support.classes import ASSIGNMENT
 
-NAME = "2_product_of_experts.ipynb"
-ANSWER = "def product_of_experts(mu1, logvar1, mu2, logvar2):\n    return mu1, logvar1\n"
+NAME = "2_product.ipynb"
+ANSWER = "def product(mu1, logvar1, mu2, logvar2):\n    return mu1, logvar1\n"
 
 
 @pytest.fixture
-def release():
-    return nbformat.read(RELEASE / NAME, as_version=4)
+def release(released):
+    return nbformat.read(released / "assignments" / ASSIGNMENT / NAME, as_version=4)
 
 
 @pytest.fixture
 def book(release):
     """A student's notebook."""
     notebook = copy.deepcopy(release)
-    marked(notebook, "product_of_experts_answer").source = ANSWER
+    marked(notebook, "product_answer").source = ANSWER
     notebook.cells.insert(4, nbformat.v4.new_code_cell("mine = 1"))
     return notebook
 
@@ -57,7 +57,7 @@ def form(tmp_path, release):
                 assert again.metadata.nbgrader == cell.metadata.nbgrader
                 assert again.cell_type == cell.cell_type
                 assert again.source == cell.source or not cell.metadata.nbgrader.locked
-        assert place(notebook, "product_of_experts") > place(notebook, "product_of_experts_answer")
+        assert place(notebook, "product") > place(notebook, "product_answer")
         return notebook
 
     return form
@@ -74,34 +74,34 @@ def test_an_honest_notebook_is_left_as_it_is(form, book):
 
 
 def duplicated(book):
-    book.cells.append(copy.deepcopy(marked(book, "product_of_experts")))
+    book.cells.append(copy.deepcopy(marked(book, "product")))
 
 
 def duplicated_answer(book):
-    book.cells.insert(2, copy.deepcopy(marked(book, "product_of_experts_answer")))
+    book.cells.insert(2, copy.deepcopy(marked(book, "product_answer")))
     book.cells[2].source = "x = 1"
 
 
 def deleted(book):
-    book.cells.remove(marked(book, "product_of_experts"))
+    book.cells.remove(marked(book, "product"))
 
 
 def renamed(book):
-    marked(book, "product_of_experts").metadata.nbgrader.grade_id = "vae_loss"
+    marked(book, "product").metadata.nbgrader.grade_id = "vae_loss"
 
 
 def renamed_answer(book):
-    marked(book, "product_of_experts_answer").metadata.nbgrader.grade_id = "mine"
+    marked(book, "product_answer").metadata.nbgrader.grade_id = "mine"
 
 
 def retyped(book):
-    cell = marked(book, "product_of_experts")
+    cell = marked(book, "product")
     cell.cell_type = "markdown"
     del cell["outputs"], cell["execution_count"]
 
 
 def retyped_answer(book):
-    cell = marked(book, "product_of_experts_answer")
+    cell = marked(book, "product_answer")
     cell.cell_type = "raw"
     del cell["outputs"], cell["execution_count"]
 
@@ -118,19 +118,19 @@ def stripped_with_new_ids(book):
 
 
 def more_points(book):
-    marked(book, "product_of_experts").metadata.nbgrader.points = 1500
+    marked(book, "product").metadata.nbgrader.points = 1500
 
 
 def unlocked(book):
-    marked(book, "product_of_experts").metadata.nbgrader.locked = False
+    marked(book, "product").metadata.nbgrader.locked = False
 
 
 def edited(book):
-    marked(book, "product_of_experts").source = "15"
+    marked(book, "product").source = "15"
 
 
 def moved_up(book):
-    cell = marked(book, "product_of_experts")
+    cell = marked(book, "product")
     book.cells.remove(cell)
     book.cells.insert(0, cell)
 
@@ -138,24 +138,24 @@ def moved_up(book):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (duplicated, "'product_of_experts' was there 2 times"),
-        (duplicated_answer, "'product_of_experts_answer' was there 2 times"),
-        (deleted, "'product_of_experts' had been deleted; it was put back."),
-        (renamed, "'product_of_experts' had lost its name"),
-        (renamed_answer, "'product_of_experts_answer' had lost its name"),
-        (retyped, "'product_of_experts' had been turned into markdown"),
-        (retyped_answer, "'product_of_experts_answer' had been turned into raw"),
-        (stripped, "'product_of_experts' had lost its name"),
-        (stripped_with_new_ids, "'product_of_experts' had lost its name"),
-        (more_points, "marks of the graded cell 'product_of_experts' had been changed"),
-        (unlocked, "marks of the graded cell 'product_of_experts' had been changed"),
-        (edited, "'product_of_experts' had been changed; it was put back"),
+        (duplicated, "'product' was there 2 times"),
+        (duplicated_answer, "'product_answer' was there 2 times"),
+        (deleted, "'product' had been deleted; it was put back."),
+        (renamed, "'product' had lost its name"),
+        (renamed_answer, "'product_answer' had lost its name"),
+        (retyped, "'product' had been turned into markdown"),
+        (retyped_answer, "'product_answer' had been turned into raw"),
+        (stripped, "'product' had lost its name"),
+        (stripped_with_new_ids, "'product' had lost its name"),
+        (more_points, "marks of the graded cell 'product' had been changed"),
+        (unlocked, "marks of the graded cell 'product' had been changed"),
+        (edited, "'product' had been changed; it was put back"),
     ],
 )
 def test_tampering_is_repaired_and_told(form, book, change, sentence):
     change(book)
     notebook = form(book)
-    assert marked(notebook, "product_of_experts_answer").source == ANSWER
+    assert marked(notebook, "product_answer").source == ANSWER
     assert {status for status, _ in told(notebook)} == {"tampered"}
     assert sentence in "\n".join(message for _, message in told(notebook))
     assert "mine = 1" in [cell.source for cell in notebook.cells]
@@ -167,8 +167,8 @@ def test_a_graded_cell_above_its_answer_comes_after_it(form, book):
 
 
 def test_a_deleted_answer_is_told(form, book):
-    book.cells.remove(marked(book, "product_of_experts_answer"))
-    assert "'product_of_experts_answer' had been deleted; it was put back, empty." in told(form(book))[0][1]
+    book.cells.remove(marked(book, "product_answer"))
+    assert "'product_answer' had been deleted; it was put back, empty." in told(form(book))[0][1]
 
 
 def test_cells_of_the_students_own_carry_no_marks(form, book):
@@ -199,7 +199,7 @@ def test_a_format_cannot_reach_the_terminal(form, book, version):
 
 def test_the_old_format_is_read(form, book):
     old = nbformat.convert(book, 3)
-    assert marked(form(old), "product_of_experts_answer").source == ANSWER
+    assert marked(form(old), "product_answer").source == ANSWER
 
 
 def test_ids_that_are_twice_or_none(form, book):
@@ -229,7 +229,7 @@ def test_what_is_no_notebook_is_refused(form, content):
 
 
 def test_a_lone_surrogate_can_be_written_again(form, book):
-    marked(book, "product_of_experts_answer").source = "x = '\ud800'"
+    marked(book, "product_answer").source = "x = '\ud800'"
     nbformat.writes(form(json.dumps(book))).encode()
 
 
@@ -242,10 +242,10 @@ def test_what_is_no_file_is_refused(form, tmp_path, make):
 
 
 def test_a_large_notebook_is_graded_without_its_outputs(form, book):
-    cell = marked(book, "product_of_experts_answer")
+    cell = marked(book, "product_answer")
     cell.outputs = [nbformat.v4.new_output("stream", text="x" * (200 << 20))]
     notebook = form(book)
-    assert marked(notebook, "product_of_experts_answer").source == ANSWER
+    assert marked(notebook, "product_answer").source == ANSWER
     assert told(notebook) == [("passed", f"{NAME} had 200 MiB; its outputs were not read.")]
 
 
@@ -283,8 +283,8 @@ def test_files_that_are_too_large_together_are_put_aside_and_said_so(tmp_path, b
 
 def test_marks_of_megabytes_are_not_read(tmp_path, book):
     """They would be copied for each cell."""
-    marked(book, "product_of_experts").metadata.nbgrader.update(points="9" * 1000, more=["x"] * 1000, solution=[{}])
+    marked(book, "product").metadata.nbgrader.update(points="9" * 1000, more=["x"] * 1000, solution=[{}])
     (tmp_path / NAME).write_text(json.dumps(book))
     cells, _ = read(tmp_path / NAME)
-    marks = marked(nbformat.v4.new_notebook(cells=cells), "product_of_experts").metadata.nbgrader
+    marks = marked(nbformat.v4.new_notebook(cells=cells), "product").metadata.nbgrader
     assert sorted(marks) == ["cell_type", "checksum", "grade", "grade_id", "locked", "schema_version", "task"]

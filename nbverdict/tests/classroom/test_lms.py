@@ -21,11 +21,10 @@ from nbgrader.api import Gradebook
 from nbverdict.__main__ import main
 from nbverdict.classroom.course import CourseError
 from nbverdict.classroom.lms import _rows, _same_name, _target, read_owner, read_roster
-from tests.test_course import make_course
 
 # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type:sqlalchemy.exc.SAWarning")
-BOOKS = ("1_paired_dataset", "2_product_of_experts", "3_multiview_vae")
+BOOKS = ("1_pairs", "2_product", "3_entropy")
 CANVAS = (
     "Student,ID,SIS User ID,SIS Login ID,Section,Lab 1 (4711),Essay (4712),Final Score\r\n"
     ",,,,,Manual Posting,,\r\n"
@@ -42,15 +41,9 @@ MOODLE = (
 )
 
 
-@pytest.fixture(scope="module")
-def released(tmp_path_factory):
-    """A course that has released the core."""
-    return make_course(tmp_path_factory.mktemp("lms") / "course", "multiview_vae")
-
-
 @pytest.fixture
 def course(released, tmp_path, monkeypatch):
-    shutil.copytree(released, tmp_path / "course")
+    shutil.copytree(released, tmp_path / "course", ignore=shutil.ignore_patterns("submitted"))
     monkeypatch.chdir(tmp_path / "course")
     return tmp_path / "course"
 
@@ -67,21 +60,21 @@ def book(text):
 
 
 def submitted(course, student):
-    return {path.name: path.read_text() for path in (course / "submitted" / student / "multiview_vae").glob("*")}
+    return {path.name: path.read_text() for path in (course / "submitted" / student / "gauss").glob("*")}
 
 
 def give_points(course, **points):
     """Let nbgrader's gradebook have these students, with feedback pages."""
-    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "multiview-vae-lab") as gradebook:
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "of-the-tests") as gradebook:
         for student, score in points.items():
             gradebook.update_or_create_student(student)
-            submission = gradebook.update_or_create_submission("multiview_vae", student)
+            submission = gradebook.update_or_create_submission("gauss", student)
             grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
             for grade in grades:
                 grade.auto_score, grade.needs_manual_grade = 0, False
-            next(g for g in grades if g.name == "product_of_experts").manual_score = score
+            next(g for g in grades if g.name == "product").manual_score = score
             gradebook.db.commit()
-            folder = course / "feedback" / student / "multiview_vae"
+            folder = course / "feedback" / student / "gauss"
             folder.mkdir(parents=True)
             (folder / f"{BOOKS[1]}.html").write_text(f"feedback for {student}")
 
@@ -95,54 +88,54 @@ def test_a_class_comes_from_canvas_and_goes_back(course, tmp_path, capsys):
     table = tmp_path / "canvas.csv"
     table.write_bytes(CANVAS.encode())
     files = {
-        "lovelaceada_101_5001_1_paired_dataset-2.ipynb": book("ada 1"),
-        "lovelaceada_101_5002_2_product_of_experts.ipynb": book("old"),
-        "lovelaceada_101_5003_2_product_of_experts-1.ipynb": book("ada 2"),
-        "turingalan_LATE_102_5004_2_product_of_experts.ipynb": book("alan"),
+        "lovelaceada_101_5001_1_pairs-2.ipynb": book("ada 1"),
+        "lovelaceada_101_5002_2_product.ipynb": book("old"),
+        "lovelaceada_101_5003_2_product-1.ipynb": book("ada 2"),
+        "turingalan_LATE_102_5004_2_product.ipynb": book("alan"),
         "hoppergrace_103_5005_holiday.png": "no notebook",
-        "nobody_177_5006_2_product_of_experts.ipynb": book("of nobody on the roster"),
+        "nobody_177_5006_2_product.ipynb": book("of nobody on the roster"),
     }
     zipped = archive(tmp_path / "submissions.zip", files)
-    assert main(["collect", "multiview_vae", zipped, "--roster", str(table)]) == 1
+    assert main(["collect", "gauss", zipped, "--roster", str(table)]) == 1
     said = capsys.readouterr().out
     assert "3 notebooks of 2 students are in" in said
     assert "hoppergrace_103_5005_holiday.png: no notebook of this assignment" in said
-    assert "nobody_177_5006_2_product_of_experts.ipynb: the roster has no id 177" in said
+    assert "nobody_177_5006_2_product.ipynb: the roster has no id 177" in said
     assert "1 left out, as there is a newer one of that name:\n  lovelaceada_101_5002" in said
     assert "1 marked late:\n  alan" in said
     assert "1 on the roster, and not in the download:\n  grace" in said
     assert "ada 1" in submitted(course, "ada")[f"{BOOKS[0]}.ipynb"]
     assert "ada 2" in submitted(course, "ada")[f"{BOOKS[1]}.ipynb"]
     # One notebook is handed in again: the other stays, and so does what was there.
-    again = archive(tmp_path / "again.zip", {"lovelaceada_101_5009_1_paired_dataset-3.ipynb": book("ada, again")})
-    assert main(["collect", "multiview_vae", again, "--roster", str(table)]) == 0
+    again = archive(tmp_path / "again.zip", {"lovelaceada_101_5009_1_pairs-3.ipynb": book("ada, again")})
+    assert main(["collect", "gauss", again, "--roster", str(table)]) == 0
     assert "again" in submitted(course, "ada")[f"{BOOKS[0]}.ipynb"]
     assert "ada 2" in submitted(course, "ada")[f"{BOOKS[1]}.ipynb"]
     assert any("ada 1" in path.read_text() for path in (course / "downloaded").glob("*/replaced/*/ada/*"))
     give_points(course, ada=12.5, alan=3.25)
     filled, pages = tmp_path / "filled.csv", tmp_path / "feedback.zip"
     where = ["--column", "Lab 1", "--to", str(filled), "--feedback", str(pages)]
-    assert main(["return", "multiview_vae", str(table), *where]) == 0
+    assert main(["return", "gauss", str(table), *where]) == 0
     wanted = CANVAS.replace('"Section ""A""",,9.50', '"Section ""A""",12.5,9.50').replace("alan,S,3,", "alan,S,3.25,")
     assert filled.read_bytes() == wanted.encode()
     assert pages_in(pages) == {
-        "lovelaceada_101_5003_2_product_of_experts-1.html": "feedback for ada",
-        "turingalan_LATE_102_5004_2_product_of_experts.html": "feedback for alan",
+        "lovelaceada_101_5003_2_product-1.html": "feedback for ada",
+        "turingalan_LATE_102_5004_2_product.html": "feedback for alan",
     }
 
 
 def test_a_class_comes_from_moodle_and_goes_back(course, tmp_path, capsys):
     table = tmp_path / "worksheet.csv"
     table.write_bytes(MOODLE.encode())
-    own = "Ada Lovelace_101_assignsubmission_file_/2_product_of_experts.ipynb"
-    flat = "Alan Turing_102_assignsubmission_file_2_product_of_experts (1).ipynb"
+    own = "Ada Lovelace_101_assignsubmission_file_/2_product.ipynb"
+    flat = "Alan Turing_102_assignsubmission_file_2_product (1).ipynb"
     zipped = archive(tmp_path / "m.zip", {own: book("ada"), flat: book("alan")})
-    assert main(["collect", "multiview_vae", zipped, "--roster", str(table)]) == 0
+    assert main(["collect", "gauss", zipped, "--roster", str(table)]) == 0
     assert "alan" in submitted(course, "alan@x.org")[f"{BOOKS[1]}.ipynb"]
     give_points(course, **{"ada@x.org": 12.5, "alan@x.org": 0, "who@x.org": 1})
     filled, pages = tmp_path / "filled.csv", tmp_path / "feedback.zip"
     capsys.readouterr()
-    assert main(["return", "multiview_vae", str(table), "--to", str(filled), "--feedback", str(pages)]) == 1
+    assert main(["return", "gauss", str(table), "--to", str(filled), "--feedback", str(pages)]) == 1
     assert "1 graded here, and without a row there:\n  who@x.org" in capsys.readouterr().out
     wanted = MOODLE.replace('grading",,"52', 'grading","12,5","52').replace("submission,-,", 'submission,"0",')
     assert filled.read_bytes() == wanted.encode()
@@ -151,12 +144,12 @@ def test_a_class_comes_from_moodle_and_goes_back(course, tmp_path, capsys):
 
 def test_who_waits_for_a_grade_by_hand_is_left_out_and_another_maximum_is_refused(course, tmp_path, capsys):
     give_points(course, ada=12.5, alan=3)
-    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "multiview-vae-lab") as gradebook:
-        gradebook.find_submission("multiview_vae", "ada").notebooks[0].grades[0].needs_manual_grade = True
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "of-the-tests") as gradebook:
+        gradebook.find_submission("gauss", "ada").notebooks[0].grades[0].needs_manual_grade = True
         gradebook.db.commit()
     table, filled = tmp_path / "canvas.csv", tmp_path / "filled.csv"
     table.write_bytes(CANVAS.encode())
-    command = ["return", "multiview_vae", str(table), "--column", "Lab 1", "--to", str(filled)]
+    command = ["return", "gauss", str(table), "--column", "Lab 1", "--to", str(filled)]
     assert main(command) == 0
     assert "waits for a grade by hand (--waiting fills them in):\n  ada" in capsys.readouterr().out
     assert b'"Section ""A""",,9.50' in filled.read_bytes()
@@ -181,21 +174,21 @@ def test_who_waits_for_a_grade_by_hand_is_left_out_and_another_maximum_is_refuse
 )
 def test_a_roster_by_which_nobody_can_be_told_is_refused(course, tmp_path, capsys, text, why):
     (tmp_path / "roster.csv").write_bytes(text)
-    zipped = archive(tmp_path / "m.zip", {"a_1_2_1_paired_dataset.ipynb": book("a")})
-    assert main(["collect", "multiview_vae", zipped, "--roster", str(tmp_path / "roster.csv")]) == 2
+    zipped = archive(tmp_path / "m.zip", {"a_1_2_1_pairs.ipynb": book("a")})
+    assert main(["collect", "gauss", zipped, "--roster", str(tmp_path / "roster.csv")]) == 2
     assert why in capsys.readouterr().err
     assert not (course / "submitted").exists()
 
 
 def test_what_is_no_download_or_no_column_is_refused(course, tmp_path, capsys):
     (tmp_path / "text.zip").write_text("no archive")
-    assert main(["collect", "multiview_vae", str(tmp_path / "text.zip")]) == 2
+    assert main(["collect", "gauss", str(tmp_path / "text.zip")]) == 2
     assert "is neither a zip file nor a folder" in capsys.readouterr().err
     (tmp_path / "canvas.csv").write_bytes(CANVAS.encode())
-    command = ["return", "multiview_vae", str(tmp_path / "canvas.csv"), "--to", str(tmp_path / "f.csv")]
+    command = ["return", "gauss", str(tmp_path / "canvas.csv"), "--to", str(tmp_path / "f.csv")]
     assert main([*command, "--column", "Lab"]) == 2
     assert "has no columns 'Lab'; its columns are: Student, ID" in capsys.readouterr().err
-    assert main(["return", "multiview_vae", str(tmp_path / "none.csv"), "--to", "x.csv"]) == 2
+    assert main(["return", "gauss", str(tmp_path / "none.csv"), "--to", "x.csv"]) == 2
     assert "there is no" in capsys.readouterr().err
 
 
@@ -215,7 +208,7 @@ def test_rows_are_those_of_the_csv_module(rows, delimiter):
 
 
 def test_names_that_are_none_of_a_download(tmp_path):
-    wrong = ("1_paired_dataset.ipynb", "ada_1_paired_dataset.ipynb", "a_1_2_other.ipynb", "a_1_2_1_paired_dataset.py")
+    wrong = ("1_pairs.ipynb", "ada_1_pairs.ipynb", "a_1_2_other.ipynb", "a_1_2_1_pairs.py")
     assert [owner and _target(owner.rest, BOOKS) for owner in map(read_owner, wrong)][:2] == [None, None]
     assert [_target(read_owner(name).rest, BOOKS) for name in wrong[2:]] == [("other.ipynb", 0), None]
     (tmp_path / "r.csv").write_text("ID,SIS Login ID\n7,ada\n,\nx,y\n")
@@ -228,14 +221,14 @@ def test_names_that_are_none_of_a_download(tmp_path):
 @pytest.mark.parametrize(
     ("name", "lms_id"),
     [
-        ("lovelaceada_101_5001_victim_222_9999999_1_paired_dataset.ipynb", "101"),
-        ("lovelaceada_LATE_101_5001_LATE_222_9999_1_paired_dataset.ipynb", "101"),
-        ("Ada Lovelace_101_assignsubmission_file_x_222_assignsubmission_file_1_paired_dataset.ipynb", "101"),
-        ("Ada Lovelace_101_assignsubmission_file_/Victim_222_assignsubmission_file_/1_paired_dataset.ipynb", "101"),
-        ("Ada Lovelace_101_assignsubmission_file_/victim_222_9999_1_paired_dataset.ipynb", "101"),
-        ("lovelaceada_101_5001_lab/Victim_222_assignsubmission_file_/1_paired_dataset.ipynb", "101"),
-        ("submissions/Ada Lovelace_101_assignsubmission_file/1_paired_dataset.ipynb", "101"),
-        ("Ada Lovelace_101_assignsubmission_onlinetext_/V_222_assignsubmission_file_1_paired_dataset.ipynb", None),
+        ("lovelaceada_101_5001_victim_222_9999999_1_pairs.ipynb", "101"),
+        ("lovelaceada_LATE_101_5001_LATE_222_9999_1_pairs.ipynb", "101"),
+        ("Ada Lovelace_101_assignsubmission_file_x_222_assignsubmission_file_1_pairs.ipynb", "101"),
+        ("Ada Lovelace_101_assignsubmission_file_/Victim_222_assignsubmission_file_/1_pairs.ipynb", "101"),
+        ("Ada Lovelace_101_assignsubmission_file_/victim_222_9999_1_pairs.ipynb", "101"),
+        ("lovelaceada_101_5001_lab/Victim_222_assignsubmission_file_/1_pairs.ipynb", "101"),
+        ("submissions/Ada Lovelace_101_assignsubmission_file/1_pairs.ipynb", "101"),
+        ("Ada Lovelace_101_assignsubmission_onlinetext_/V_222_assignsubmission_file_1_pairs.ipynb", None),
     ],
 )
 def test_only_what_the_system_wrote_says_whose_a_file_is(name, lms_id):
@@ -254,38 +247,34 @@ def packed(names):
 def test_a_students_archive_stays_theirs(course, tmp_path, capsys):
     table = tmp_path / "canvas.csv"
     table.write_bytes(CANVAS.encode())
-    inner = packed(
-        {"turingalan_102_9999999_1_paired_dataset.ipynb": book("stolen"), f"lab/{BOOKS[1]}.ipynb": book("own")}
-    )
+    inner = packed({"turingalan_102_9999999_1_pairs.ipynb": book("stolen"), f"lab/{BOOKS[1]}.ipynb": book("own")})
     files = {
         "lovelaceada_101_5001_lab.zip": inner,
         f"turingalan_102_5002_{BOOKS[0]}.ipynb": book("alan"),
     }
-    assert main(["collect", "multiview_vae", archive(tmp_path / "s.zip", files), "--roster", str(table)]) == 0
+    assert main(["collect", "gauss", archive(tmp_path / "s.zip", files), "--roster", str(table)]) == 0
     assert "alan" in submitted(course, "alan")[f"{BOOKS[0]}.ipynb"]
     assert "own" in submitted(course, "ada")[f"{BOOKS[1]}.ipynb"]
     assert "stolen" not in "".join(submitted(course, "alan").values())
     give_points(course, ada=1)
     pages = tmp_path / "feedback.zip"
     where = ["--column", "Lab 1", "--to", str(tmp_path / "t.csv"), "--feedback", str(pages)]
-    assert main(["return", "multiview_vae", str(table), *where]) == 0
-    assert list(pages_in(pages)) == ["lovelaceada_101_5001_lab.zip_2_product_of_experts.html"]
+    assert main(["return", "gauss", str(table), *where]) == 0
+    assert list(pages_in(pages)) == ["lovelaceada_101_5001_lab.zip_2_product.html"]
     capsys.readouterr()
 
 
 def test_links_in_what_was_downloaded_are_not_followed(course, tmp_path, capsys):
     folder = tmp_path / "unpacked"
     folder.mkdir()
-    (folder / f"lovelaceada_101_5001_{BOOKS[0]}.ipynb").symlink_to(
-        course / "solutions" / "multiview_vae" / f"{BOOKS[0]}.ipynb"
-    )
+    (folder / f"lovelaceada_101_5001_{BOOKS[0]}.ipynb").symlink_to(course / "solutions" / "gauss" / f"{BOOKS[0]}.ipynb")
     (folder / f"turingalan_102_5002_{BOOKS[0]}.ipynb").write_text(book("alan"))
     (folder / "hoppergrace_103_5003_folder").symlink_to(course)
     linked = zipfile.ZipInfo(f"hoppergrace_103_5004_{BOOKS[0]}.ipynb")
     linked.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "links.zip", "w") as file:
         file.writestr(linked, "/etc/passwd")
-    assert main(["collect", "multiview_vae", str(folder), str(tmp_path / "links.zip")]) == 1
+    assert main(["collect", "gauss", str(folder), str(tmp_path / "links.zip")]) == 1
     said = capsys.readouterr().out
     assert "1 notebooks of 1 students" in said
     assert said.count("no file, but a link or the like") == 3
@@ -322,13 +311,13 @@ def test_a_damaged_archive_costs_nobody_else_their_work(course, tmp_path, capsys
         for _ in range(300):
             entry.write(bytes(1 << 20))
     files["hoppergrace_103_7000_bomb.zip"] = bomb.getvalue()
-    assert main(["collect", "multiview_vae", archive(tmp_path / "s.zip", files)]) == 1
+    assert main(["collect", "gauss", archive(tmp_path / "s.zip", files)]) == 1
     said = capsys.readouterr().out
     assert "1 notebooks of 1 students" in said
     assert "alan" in submitted(course, "102")[f"{BOOKS[0]}.ipynb"]
     for name, _ in damaged():
         assert f"_{name}" in said, name
-    assert "bomb.zip_3_multiview_vae.ipynb: more than 256 MiB of one student" in said
+    assert "bomb.zip_3_entropy.ipynb: more than 256 MiB of one student" in said
     assert not (course / "submitted" / "101").exists()
     assert not list((course / "downloaded").rglob("extracted"))
 
@@ -343,7 +332,7 @@ def test_what_systems_add_is_nobodys_work_and_a_renamed_notebook_is_kept(course,
         }
     )
     zipped = archive(tmp_path / "s.zip", {"lovelaceada_101_5001_lab.zip": inner, "__MACOSX/._x": "", ".DS_Store": ""})
-    assert main(["collect", "multiview_vae", zipped]) == 0
+    assert main(["collect", "gauss", zipped]) == 0
     assert "2 notebooks of 1 students" in capsys.readouterr().out
     assert set(submitted(course, "101")) == {f"{BOOKS[0]}.ipynb", "Lab2 final.ipynb"}
     assert "mine" in submitted(course, "101")[f"{BOOKS[0]}.ipynb"]
@@ -357,7 +346,7 @@ def test_a_groups_work_goes_to_each_member(course, tmp_path, capsys):
         "Ada Lovelace,101,u1,ada,S,Team 7,55,\nAlan Turing,,,alan,S,Team 7,55,\nGrace Hopper,103,u3,grace,S,Other,56,\n"
     )
     zipped = archive(tmp_path / "s.zip", {f"team7_101_5001_{BOOKS[0]}.ipynb": book("of both")})
-    command = ["collect", "multiview_vae", zipped, "--roster", str(table)]
+    command = ["collect", "gauss", zipped, "--roster", str(table)]
     assert main(command) == 1
     said = capsys.readouterr().out
     assert "with another name than the roster has. If it is a group's, only that student got its work" in said
@@ -366,7 +355,7 @@ def test_a_groups_work_goes_to_each_member(course, tmp_path, capsys):
     assert "team7: ada, alan" in capsys.readouterr().out
     for student in ("ada", "alan"):
         assert "of both" in submitted(course, student)[f"{BOOKS[0]}.ipynb"]
-    assert main(["collect", "multiview_vae", zipped, "--groups", str(groups)]) == 2
+    assert main(["collect", "gauss", zipped, "--groups", str(groups)]) == 2
     groups.write_text("name,team\nx,y\n")
     assert main([*command, "--groups", str(groups)]) == 2
     assert "it needs group_name and canvas_user_id" in capsys.readouterr().err
@@ -382,22 +371,15 @@ def test_the_number_of_a_moodle_group_is_no_participant(course, tmp_path, capsys
     table.write_text(text)
     team = f"Team 7_9_assignsubmission_file/{BOOKS[0]}.ipynb"
     other = f"Team 8_9_assignsubmission_file/{BOOKS[1]}.ipynb"
-    assert (
-        main(["collect", "multiview_vae", archive(tmp_path / "m.zip", {team: book("team")}), "--roster", str(table)])
-        == 0
-    )
+    assert main(["collect", "gauss", archive(tmp_path / "m.zip", {team: book("team")}), "--roster", str(table)]) == 0
     for student in ("ada@x.org", "alan@x.org"):
         assert "team" in submitted(course, student)[f"{BOOKS[0]}.ipynb"]
     assert not (course / "submitted" / "grace@x.org").exists()
-    assert (
-        main(["collect", "multiview_vae", archive(tmp_path / "o.zip", {other: book("x")}), "--roster", str(table)]) == 1
-    )
+    assert main(["collect", "gauss", archive(tmp_path / "o.zip", {other: book("x")}), "--roster", str(table)]) == 1
     assert "the roster has Grace Hopper for the id 9, and not Team 8" in capsys.readouterr().out
     assert not (course / "submitted" / "grace@x.org").exists()
     older = f"Group A-Grace Hopper_9_assignsubmission_file_/{BOOKS[1]}.ipynb"
-    assert (
-        main(["collect", "multiview_vae", archive(tmp_path / "g.zip", {older: book("g")}), "--roster", str(table)]) == 0
-    )
+    assert main(["collect", "gauss", archive(tmp_path / "g.zip", {older: book("g")}), "--roster", str(table)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -458,10 +440,7 @@ def test_tables_as_systems_write_them(course, tmp_path, capsys, kind):
     give_points(course, **dict(zip(names, (12.5, 3), strict=True)))
     table, filled = tmp_path / "t.csv", tmp_path / "f.csv"
     table.write_bytes(text.encode())
-    assert (
-        main(["return", "multiview_vae", str(table), "--to", str(filled), *(["--column", column] if column else [])])
-        == 0
-    )
+    assert main(["return", "gauss", str(table), "--to", str(filled), *(["--column", column] if column else [])]) == 0
     written = filled.read_bytes().decode()
     assert written.endswith(wanted)
     assert written.startswith(text[: text.index("101") - 20])

@@ -11,7 +11,7 @@ import pytest
 from nbverdict import judge
 from nbverdict.configuration import ConfigurationError
 
-COURSE = Path(__file__).parents[2] / "examples" / "numpy_course"
+COURSE = Path(__file__).parents[3] / "examples" / "numpy_course"
 
 
 @pytest.fixture

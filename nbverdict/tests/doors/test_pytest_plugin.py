@@ -10,7 +10,7 @@ import pytest
 
 from nbverdict import judge
 
-COURSE = Path(__file__).parents[2] / "examples" / "numpy_course"
+COURSE = Path(__file__).parents[3] / "examples" / "numpy_course"
 
 
 def run(*arguments, cwd=COURSE):

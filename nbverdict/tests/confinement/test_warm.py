@@ -1,29 +1,19 @@
 """Kernels forked from a warm process: as fresh, and as confined, as those that start by themselves."""
 
-import asyncio
-import concurrent.futures
-import contextlib
 import os
-import select
-import socket
 import subprocess
 import sys
-import threading
 import time
-from queue import Empty
 
 import psutil
 import pytest
-from traitlets.config.loader import PyFileConfigLoader
 
 from nbverdict.confinement import provisioner
 from nbverdict.confinement.guard import _end
 from nbverdict.confinement.layers import obstacles
-from nbverdict.confinement.manager import PatientChannel, PromptKernelClient
-from nbverdict.confinement.warm import Forked, Warm
+from nbverdict.confinement.warm import Warm
 from nbverdict.remote.conversation import KernelLostError, refuse_lost
-from tests.conftest import ROOT
-from tests.test_confinement import MODES, Kernel, named
+from support.kernels import MODES, Kernel, named
 
 PRELOAD = ["torch", "numpy", "matplotlib.pyplot", "sklearn.manifold"]
 
@@ -84,25 +74,6 @@ def test_honest_work_in_a_fork(start):
     assert status == "ok", text
     assert "torch.Size([8]) ['thread'] 42" in text, text
     assert "image/png" in text, text
-
-
-def test_two_threads_may_ask_whether_a_fork_ended(monkeypatch):
-    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    theirs.send(b"123")
-    forked = Forked(mine)
-    theirs.send(b"7")
-    theirs.close()
-    both, ask = threading.Barrier(2), select.select
-
-    def slowly(*args):
-        ready = ask(*args)
-        with contextlib.suppress(threading.BrokenBarrierError):
-            both.wait(0.3)  # both have seen that there is something to read, if both may look
-        return ready
-
-    monkeypatch.setattr(select, "select", slowly)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        assert [told.result() for told in [pool.submit(forked.poll) for _ in range(2)]] == [7, 7]
 
 
 def test_a_missing_import_stays_missing(start):
@@ -173,16 +144,9 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_the_warm_process_runs_nothing_and_ends_with_the_grader(tmp_path):
-    """Not even where every cell is executed, so that it imports most."""
-    text = (ROOT / "nbgrader_config.py").read_text().replace("\n# c.", "\nc.")
-    (tmp_path / "nbgrader_config.py").write_text(text)
-    config = PyFileConfigLoader("nbgrader_config.py", path=str(tmp_path)).load_config()
-    preload = config.ConfinedProvisioner.preload
-    assert config.ExecuteOutside.everything
-    assert {*PRELOAD, "torch._dynamo"} <= set(preload)  # the other tests make do with a part
+def test_the_warm_process_runs_nothing_and_ends_with_the_grader():
     env = {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "HOME": "/nonexistent", "MPLCONFIGDIR": "/tmp"}
-    warm = Warm(preload, env)
+    warm = Warm(PRELOAD, env)
     warm.start()
     process = psutil.Process(warm._process.pid)
     try:
@@ -193,7 +157,7 @@ def test_the_warm_process_runs_nothing_and_ends_with_the_grader(tmp_path):
         warm.close()
     assert warm._process.returncode == 0
     command = [sys.executable, "-c", SCRIPT]
-    pid = int(subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False).stdout)
+    pid = int(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     for _ in range(50):
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return
@@ -202,51 +166,6 @@ def test_the_warm_process_runs_nothing_and_ends_with_the_grader(tmp_path):
 
 
 # --- clocks ----------------------------------------------------------------------------------------------------------
-
-
-class Halting:
-    """A socket that has a message in its n-th turn; in each, the machine is halted for an hour."""
-
-    def __init__(self, monkeypatch, last):
-        self.turns, self.last, self.now = 0, last, 0.0
-        monkeypatch.setattr("nbverdict.clock.monotonic", lambda: self.now)
-
-    async def poll(self, milliseconds):
-        self.turns, self.now = self.turns + 1, self.now + 3600
-        return self.turns == self.last
-
-
-def test_a_halted_machine_costs_no_cell_its_time(monkeypatch):
-    channel = PatientChannel.__new__(PatientChannel)  # which asks for a socket of ZeroMQ's
-    socket = channel.socket = Halting(monkeypatch, last=20)
-    monkeypatch.setattr(channel, "_recv", lambda: asyncio.sleep(0, "a message"))
-    assert asyncio.run(channel.get_msg(timeout=60)) == "a message"
-    assert socket.turns == 20
-    socket = channel.socket = Halting(monkeypatch, last=None)
-    with pytest.raises(Empty):
-        asyncio.run(channel.get_msg(timeout=60))
-    assert socket.turns == 60  # each counts a second
-
-
-def test_a_halted_machine_costs_no_kernel_its_start(monkeypatch):
-    client, asked = PromptKernelClient(), []
-    socket = Halting(monkeypatch, last=None)
-
-    async def late(timeout):
-        await socket.poll(timeout)
-        if socket.turns < 10:
-            raise Empty
-
-    said = {"parent_header": {"msg_id": "asked"}, "content": {"execution_state": "idle"}}
-    monkeypatch.setattr(client, "kernel_info", lambda: asked.append(1) or "asked")
-    monkeypatch.setattr(client, "get_shell_msg", late)
-    monkeypatch.setattr(client, "get_iopub_msg", lambda timeout: asyncio.sleep(0, said))
-    monkeypatch.setattr(client, "is_alive", lambda: asyncio.sleep(0, True))
-    asyncio.run(client.wait_for_ready(timeout=60))
-    assert len(asked) == 10
-    socket.turns = -1000
-    with pytest.raises(RuntimeError, match="did not reply in 60 seconds"):
-        asyncio.run(client.wait_for_ready(timeout=60))
 
 
 def test_of_a_huge_log_only_the_end_is_read(tmp_path):
