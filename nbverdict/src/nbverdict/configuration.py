@@ -5,6 +5,7 @@ and imports what it uses.
 """
 
 import functools
+import sys
 import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,11 +69,16 @@ def course_configuration(folder: Path) -> Config:
 def configure(c: Any) -> None:
     """Set nbgrader's configuration `c` so that submissions are repaired, confined, and judged from outside.
 
-    Settings that follow in `nbgrader_config.py` win. The source is `solutions/`, the release `assignments/`, and the
-    checks of the course's own assignments lie in `checks/`.
+    Settings that follow in `nbgrader_config.py` win. The source is `solutions/`, the release `assignments/`; a course
+    that has a folder `source/`, and no `solutions/`, keeps nbgrader's names, `source/` and `release/`. The checks of
+    the course's own assignments lie in `checks/`.
     """
-    c.CourseDirectory.source_directory = "solutions"
-    c.CourseDirectory.release_directory = "assignments"
+    # The file that is being read, where it is one, lies in the folder of the course.
+    caller = sys._getframe(1).f_globals.get("__file__", "")
+    course = Path(caller).parent if Path(caller).name == CONFIG_FILE else Path.cwd()
+    if (course / "solutions").exists() or not (course / "source").exists():
+        c.CourseDirectory.source_directory = "solutions"
+        c.CourseDirectory.release_directory = "assignments"
     # What running leaves behind does not go to students.
     c.CourseDirectory.ignore = list(IGNORED)
     # A release is refused if it has graded cells that nobody has checks for.

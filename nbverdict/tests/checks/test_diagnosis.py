@@ -35,11 +35,17 @@ def test_a_cause_is_named_where_one_mistake_fits_and_where_it_is_confirmed():
     assert cause_of(4.0, 2.0, mistakes=[twice], confirm=lambda cause: False) == "unknown"
 
 
-@pytest.mark.parametrize("unit", [1e-9, 1e-5, 1.0, 1e9])
+@pytest.mark.parametrize("unit", [1e-34, 1e-9, 1e-5, 1.0, 1e9])
 def test_values_in_any_unit_are_compared(unit):
     right = unit * np.array([1.0, 0.5])
     compare("x", right * (1 + 1e-6), right, cause="", hint="")
     assert cause_of(2 * right, right) == "unknown"
+
+
+def test_what_is_no_number_or_nearly_zero_has_a_tolerance():
+    compare("x", np.zeros(2), np.array([0.0, 1e-58]), cause="", hint="")
+    assert cause_of(np.array([1.0]), np.array([np.nan])).startswith("the result is not a number")
+    assert cause_of(np.array([1.0, 2.0]), np.array([np.inf, 2.0])) == "unknown"
 
 
 @pytest.mark.parametrize(

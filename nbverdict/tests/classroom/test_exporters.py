@@ -63,8 +63,9 @@ def add_cell(source, grade_id="bonus", points=2):
 
 def allow_stock(course, stock=True):
     config = course / "nbgrader_config.py"
-    lines = [line for line in config.read_text().splitlines() if "ExecuteOutside.stock" not in line]
-    config.write_text("\n".join([*lines, f"c.ExecuteOutside.stock = {stock}", ""]))
+    lines = [line for line in config.read_text().splitlines() if "ExecuteOutside" not in line]
+    more = [f"c.ExecuteOutside.stock = {stock!r}", "c.ExecuteOutside.rehearse = False"]
+    config.write_text("\n".join([*lines, *more, ""]))
 
 
 def autograder(course, *arguments):

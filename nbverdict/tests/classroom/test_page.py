@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from nbverdict.checks.report import Result
-from nbverdict.classroom.page import class_page
+from nbverdict.classroom.page import class_page, suspects
 from nbverdict.classroom.results import Outcome, Submission
 from support.classes import EACH
 from support.results import CLASS, FINDING
@@ -42,3 +42,22 @@ def test_who_wrote_no_answer_fails_no_check():
 
 def test_the_page_of_nobody():
     assert "0 submissions" in class_page("lab", {}, [], [], {}, lambda student, exercise: "")
+
+
+def test_a_check_that_may_be_wrong_itself_stands_on_top_and_its_students_are_listed():
+    def submission(student, first, second):
+        return Submission(student, "x", (Outcome("product", "wrong", 0, 15, (first, second)),))
+
+    unjudged = Result("one", "error", 0, 5, "A Foo cannot be sent.", judged=False)
+    failed = Result("two", "wrong", 0, 10, str(FINDING), FINDING)
+    students = [submission(name, unjudged, failed) for name in ("ada", "bob", "eve")]
+    assert suspects(students) == [
+        "product, one: it judged nobody. A Foo cannot be sent.",
+        "product, two: all 3 answers fail it",
+    ]
+    assert suspects(students[:2]) == ["product, one: it judged nobody. A Foo cannot be sent."]
+    page = class_page("lab", {"product": 15}, students, [], {}, lambda student, exercise: "")
+    assert page.index("Checks that may be wrong themselves") < page.index("<h2>Points</h2>")
+    assert "ada</a>" in page.split("Who needs a human")[1].split("<h2>")[0]
+    passed = [submission(name, Result("one", "passed", 5, 5), failed) for name in ("ada", "bob")]
+    assert suspects(passed) == []

@@ -34,7 +34,7 @@ def source(x=1):
     task = "Draw something.\n### BEGIN MARK SCHEME\n1 point: it is a circle\n### END MARK SCHEME"
     return new_notebook(
         cells=[
-            mark(new_code_cell("### BEGIN SOLUTION\nx = 1\n### END SOLUTION"), "answer", solution=True),
+            mark(new_code_cell(f"### BEGIN SOLUTION\nx = {x}\n### END SOLUTION"), "answer", solution=True),
             mark(new_code_cell(TESTS.format(x=x)), "tests", grade=True, locked=True, points=2),
             mark(new_markdown_cell(task), "drawing", task=True, locked=True, points=3),
         ],

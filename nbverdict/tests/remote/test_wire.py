@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nbverdict.checks.diagnosis import describe
 from nbverdict.remote.wire import MOST_BYTES, WireError, decode, encode
@@ -31,23 +29,6 @@ def test_strides_and_special_values_come_back():
     assert np.array_equal(there_and_back(tensor).numpy(), tensor.numpy(), equal_nan=True)
 
 
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda part: st.lists(part, max_size=4) | st.tuples(part, part),
-    max_leaves=8,
-)
-
-
-@given(plain)
-def test_plain_values_come_back(value):
-    def depth(part):
-        return 1 + max(map(depth, part), default=0) if isinstance(part, list | tuple) else 0
-
-    if depth(value) <= 6:
-        assert there_and_back(value) == value
-        assert type(there_and_back(value)) is type(value)
-
-
 def test_arrays_come_back():
     array = np.arange(6, dtype=np.int16).reshape(2, 3)
     assert np.array_equal(there_and_back(array), array)
@@ -65,14 +46,17 @@ class Equal:
     ("value", "described"),
     [
         (Equal(), "an object of type Equal"),
+        (lambda: 1, "an object of type function"),
         ((i for i in range(3)), "an object of type generator"),
         (torch.zeros(1).expand(10**12), "Tensor (dtype float32, shape (1000000000000,))"),
         (torch.zeros(2, dtype=torch.bfloat16), "Tensor (dtype bfloat16, shape (2,))"),
         (torch.zeros(2).to_sparse(), "Tensor (dtype float32, shape (2,))"),
         (torch.zeros(2, device="meta"), "Tensor (dtype float32, shape (2,))"),
-        pytest.param(10**5000, "an object of type int", id="a huge int"),
-        ([0] * 20_000, "an object of type list"),
-        (np.array(["text"]), "an object of type ndarray"),
+        pytest.param(10**50_000, "an object of type int", id="a huge int"),
+        pytest.param("x" * (1 << 21), "an object of type str", id="a huge text"),
+        ([0] * 200_000, "an object of type list"),
+        (range(10**12), "an object of type range"),
+        (np.zeros(2, dtype=np.longdouble), "an object of type ndarray"),
     ],
 )
 def test_what_is_no_data_is_carried_by_name(value, described):
@@ -91,10 +75,24 @@ def test_what_is_no_data_is_carried_by_name(value, described):
         {"tensor": "float32", "shape": [1], "data": "§"},
         {"array": "|O", "shape": [1], "data": "AAAAAAAAAAA="},
         {"array": "<U9", "shape": [1], "data": "AAAAAAAAAAA="},
+        {"array": "<U1", "shape": [1], "data": "/////w=="},
+        {"array": "|V8", "shape": [1], "data": "AAAAAAAAAAA="},
+        {"objects": [None], "shape": [2]},
+        {"objects": [], "shape": [10**12]},
+        {"structured": [["a", {"list": []}]], "shape": [1000]},
+        {"kind": "no such kind", "parts": []},
+        {"kind": "range", "parts": [{"int": "0x0"}, {"int": "0xfffffffffff"}, {"int": "0x1"}]},
+        {"kind": "namedtuple", "parts": [{"text": "P"}, {"list": [{"text": "__class__"}]}, {"list": [None]}]},
+        {"kind": "namedtuple", "parts": [{"text": "a b"}, {"list": []}, {"list": []}]},
+        {"kind": "dataclass", "parts": [{"text": "D"}, {"list": [{"text": "x = 1"}]}, {"list": [None]}]},
+        {"kind": "exception", "parts": [{"text": "E"}, {"text": "print"}, {"list": []}]},
+        {"kind": "scipy.sparse", "parts": [{"text": "csr"}, True, {"list": [{"int": "0xfffff"}] * 2}, None, None]},
+        {"kind": "os.system", "parts": [{"text": "true"}]},
+        {"dict": [[{"list": []}, None]]},
         {"float": "nonsense"},
         {"int": "f" * 10**6},
         {"list": [{}] * 3},
-        {"list": [None] * 20_000},
+        {"list": [None] * 500_000},
         {"dict": [[1]]},
         {"tensor": "float32", "shape": [1], "data": "AAAAAA==", "mark": {"number": "x"}},
         {"tensor": "float32", "shape": [1], "data": "AAAAAA==", "mark": 3},
@@ -103,7 +101,7 @@ def test_what_is_no_data_is_carried_by_name(value, described):
 )
 def test_forged_data_is_refused(forged):
     if forged == {"int": "f" * 10**6}:
-        assert decode(forged).bit_length() < 5000  # cut, not refused
+        assert decode(forged).bit_length() < 70_000  # cut, not refused
         return
     with pytest.raises(WireError):
         decode(forged)
@@ -124,7 +122,7 @@ def test_nothing_large_is_made_before_it_is_refused(monkeypatch):
 
 
 def test_a_million_objects_are_refused_and_those_of_a_name_share_a_class():
-    forged = {"list": [{"list": [{"object": "Thing"}] * 10_000}] * 30}
+    forged = {"list": [{"list": [{"object": "Thing"}] * 10_000}] * 50}
     with pytest.raises(WireError, match="too many parts"):
         decode(forged)
     one, two = decode({"list": [{"object": "Thing"}] * 2})

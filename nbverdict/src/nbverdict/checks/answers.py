@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any, Protocol
@@ -28,12 +29,54 @@ _NOT_THEIRS = [
 
 
 class AnswerError(Exception):
-    """A call of the answer did not end with a result; it is not `written` if it is as it was released."""
+    """A call of the answer did not end with a result.
 
-    def __init__(self, status: Status, message: str, *, written: bool = True) -> None:
+    It is not `written` if it is as it was released, and not `judged` if the grader, not the answer, is at its limit.
+    """
+
+    def __init__(self, status: Status, message: str, *, written: bool = True, judged: bool = True) -> None:
         super().__init__(message)
         self.status: Status = status
         self.written = written
+        self.judged = judged
+
+
+class CannotBeSentError(AnswerError, AttributeError, TypeError):
+    """A value is of a kind that does not travel between a notebook and its check.
+
+    It is the error of an attribute or an operation that an object lacks, too: asking whether it has one is allowed.
+    """
+
+    def __init__(self, name: str, why: str = "") -> None:
+        reason = f" ({why})" if why else ""
+        super().__init__(
+            "error",
+            f"A {name} cannot be sent between the notebook and this check{reason}. This is no fault of the answer: "
+            "let the check ask for numbers, text, lists, dictionaries, arrays or tables instead.",
+            judged=False,
+        )
+
+
+class Unsent:
+    """What has come of a value that cannot be sent. Its class has the name of the value's; its use raises an error."""
+
+    why = ""  # it cannot be sent; empty if no such kind can
+
+    def _refuse(self, *given: Any, **named: Any) -> Any:
+        raise CannotBeSentError(type(self).__name__, self.why)
+
+    def __getattr__(self, name: str) -> Any:
+        self._refuse()
+
+    __call__ = __len__ = __iter__ = __getitem__ = __contains__ = __float__ = __int__ = __index__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+
+    def __eq__(self, other: object) -> bool:
+        self._refuse()
+        return False
+
+    __hash__ = object.__hash__
 
 
 class _TimeUp(BaseException):
@@ -65,6 +108,16 @@ class Answer(Protocol):
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
+NO_ITEMS = 'unless its check says how many items it takes: EXERCISE = {..., "items": 100}'
+
+
+def bounded(items: Sequence[Any], *, more: bool) -> Iterator[Any]:
+    """Yield these items of an iterator; a check that asks for one more where there were `more` is told so."""
+    yield from items
+    if more:
+        raise AnswerError("error", f"The check takes {len(items)} items of an iterator, and asked for one more.")
+
+
 class LocalAnswer:
     """A student's function or class in this process: exceptions and endless loops end as `AnswerError`."""
 
@@ -77,7 +130,16 @@ class LocalAnswer:
         if not callable(self._answer):
             raise AnswerError("error", not_callable(self._exercise.answer, self._answer))
         result = self._guard(self._answer, *args, **kwargs)
+        if isinstance(result, Iterator) and not self._exercise.constructs:
+            return self._taken(result)
         return _LocalObject(result, self._guard) if self._exercise.constructs else result
+
+    def _taken(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Return an iterator as a check has it in grading: with as many items as it takes."""
+        if not self._exercise.items:
+            raise CannotBeSentError(type(items).__name__, NO_ITEMS)
+        taken = self._guard(lambda: list(islice(items, self._exercise.items + 1)))
+        return bounded(taken[: self._exercise.items], more=len(taken) > self._exercise.items)
 
     def _guard(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         name, seconds = self._exercise.answer, self._exercise.seconds

@@ -36,6 +36,7 @@ class Exercise:
     constructs: bool = False  # calling it makes an object that is asked for its length and items
     seconds: float = 10.0  # limit for one call of the answer, in wall-clock seconds
     total_seconds: float = 120.0  # limit for all calls together, in wall-clock seconds
+    items: int = 0  # how many items a check takes of an iterator that the answer returns, at most
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,8 @@ def _declares(node: ast.Assign) -> bool:
 def _fits(value: object, kind: Any) -> bool:
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    if kind is int:
+        return type(value) is int and value > 0
     return isinstance(value, kind) and value != ""
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbverdict.checks.answers import AnswerError
+from nbverdict.checks.answers import AnswerError, CannotBeSentError
 from nbverdict.checks.report import Finding, plain
 
 
@@ -331,6 +331,8 @@ def compare(
     right = _numbers(expected)
     try:
         found = _numbers(got if got is not None else "")
+    except CannotBeSentError:
+        raise
     except (TypeError, ValueError):
         raise Wrong(
             expected=f"{what} as {describe(expected)}",
@@ -346,8 +348,8 @@ def compare(
             hint="Print the shape after each line of your code, and look for a sum, a mean or a reshape too many.",
         )
     if atol is None:
-        largest = float(np.nanmax(np.abs(right), initial=0.0))
-        atol = min(1e-5, 0.01 * largest) if largest else 1e-5
+        largest = float(np.abs(right[np.isfinite(right)]).max(initial=0.0))
+        atol = min(1e-5, 0.01 * largest) if largest > 1e-40 else 1e-5  # the rounding of a zero is none
     if same(found, right, rtol, atol):
         return
     if np.isnan(right).any():

@@ -51,6 +51,8 @@ class Result:
         Meta(description="what is wrong with a result; null where the answer gave none, or passed"),
     ] = None
     written: Annotated[bool, Meta(description="false if the answer is as it was handed out")] = True
+    inside: Annotated[bool, Meta(description="true if the notebook's own process said so, which it can forge")] = False
+    judged: Annotated[bool, Meta(description="false if the check, not the answer, was at its limit")] = True
 
     @property
     def cause(self) -> str:

@@ -128,11 +128,12 @@ def result_of(check: Check, exercise: Exercise, answer: Answer, seed: int) -> Re
     except Wrong as wrong:
         return check.result("wrong", str(wrong), finding=wrong.finding)
     except AnswerError as error:
-        return check.result(error.status, str(error), written=error.written)
+        return check.result(error.status, str(error), written=error.written, judged=error.judged)
     except AssertionError as error:
         return check.result("wrong", _assertion(error, exercise))
     except BaseException as error:
-        return check.result("error", f"The check could not judge this answer ({type(error).__name__}: {error}).")
+        message = f"The check could not judge this answer ({type(error).__name__}: {error})."
+        return check.result("error", message, judged=False)
     return check.result("passed")
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from nbverdict.classroom.changes import as_diff, changes, summary
 from nbverdict.classroom.course import AssignmentRun, Course, CourseError
+from nbverdict.classroom.page import suspects
 from nbverdict.classroom.pools import RETRIES, PoolError, WorkerLost, pool
 from nbverdict.classroom.publishing import publish
 from nbverdict.classroom.recording import previous_result
@@ -97,6 +98,8 @@ def grade(options: argparse.Namespace, configuration: Configuration | None) -> i
             f"the feedback pages of {counted(len(stale), 'student')} are older than their grades: "
             f"nbgrader generate_feedback {run.assignment_name} --force"
         )
+    for line in suspects(submissions):
+        print(f"this check may be wrong itself: {line}")
     if options.json:
         write_whole(options.json, to_json(submissions))
     odd = run.unusable_names() if options.student is None else []

@@ -16,6 +16,7 @@ from nbverdict.classroom.nbgrader import ConfinedAutograde, adopt
 from nbverdict.classroom.releases import graded_cells
 from nbverdict.configuration import ConfigurationError
 from nbverdict.notebooks.refusing import refuse_other_checkout, refuse_unknown
+from nbverdict.notebooks.rehearsal import refuse_unsolved
 from nbverdict.notebooks.release import GradedCell, assignment_of, graded_cells_of, refuse_mistaken, refuse_unchecked
 
 
@@ -56,6 +57,9 @@ class SourceExporter(_CarefulExporter):
         found = assignment_of(course, assignment)
         refuse_unchecked(found, cells, stock=stock)
         refuse_mistaken(found, cells, course)
+        books = {path.stem: nbformat.read(path, as_version=4) for path in paths}
+        source = Path(coursedir.format_path(coursedir.source_directory, ".", assignment))
+        refuse_unsolved(found, books, source, coursedir.ignore, self._converter.config)
 
 
 def _refuse_new_cells(coursedir: CourseDirectory, assignment: str, paths: list[Path]) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 
 import jinja2
 
+from nbverdict.checks.report import Result
 from nbverdict.classroom.results import Submission
 from nbverdict.notebooks.verdict import Outcome
 
 _MOST_BARS = 12
 _MOST_CHECKS = 15
 _HUMAN = ("died", "tampered")
+_ENOUGH = 3  # answers that fail a check, until the check is suspected
 _NOT_GRADED = "not graded; the next run tries again"
 
 
@@ -52,6 +54,8 @@ def class_page(
         bars=_bars(points, sum(exercises.values())),
         exercises=_exercises(exercises, submissions),
         checks=_checks(submissions),
+        suspects=suspects(submissions),
+        inside=sorted({o.exercise for s in submissions for o in s.outcomes if any(check.inside for check in o.checks)}),
         people=sorted((student, reasons) for student, reasons in people.items() if reasons),
         by_hand=sorted(Counter(question for questions in pending.values() for question in questions).items()),
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
@@ -75,7 +79,29 @@ def class_page(
 
 
 def _needs_human(outcome: Outcome) -> bool:
-    return outcome.status in _HUMAN or any(check.status in _HUMAN for check in outcome.checks)
+    return outcome.status in _HUMAN or any(check.status in _HUMAN or not check.judged for check in outcome.checks)
+
+
+def suspects(submissions: Sequence[Submission]) -> list[str]:
+    """Return a line for each check that may itself be at fault: it could not judge an answer, or fails everybody.
+
+    Who wrote no answer is not counted; of fewer than three, it is no sign that all of them fail.
+    """
+    found: dict[tuple[str, str], list[Result]] = {}
+    for submission in submissions:
+        for outcome in submission.outcomes:
+            for check in outcome.checks:
+                if check.status != "missing" and check.written:
+                    found.setdefault((outcome.exercise, check.name), []).append(check)
+    lines = []
+    for (exercise, name), results in found.items():
+        unjudged = [result for result in results if not result.judged]
+        if unjudged:
+            how = "nobody" if len(unjudged) == len(results) else f"{len(results) - len(unjudged)} of {len(results)}"
+            lines.append(f"{exercise}, {name}: it judged {how}. {unjudged[0].cause}")
+        elif len(results) >= _ENOUGH and all(result.lost for result in results):
+            lines.append(f"{exercise}, {name}: all {len(results)} answers fail it")
+    return lines
 
 
 def _bars(points: Sequence[float], most: float) -> list[dict[str, float]]:

@@ -4,7 +4,6 @@ import json
 import math
 import re
 from collections.abc import Generator, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
-from traitlets import Bool, Integer
+from traitlets import Bool, Enum, Integer, Union
 from traitlets.config import Config
 
 from nbverdict.checks.answers import AnswerError
@@ -49,10 +48,15 @@ class ExecuteOutside(NotebookClient):
     seed = Integer(None, allow_none=True, help="Repeats the inputs of an earlier run; unset, they are new.").tag(
         config=True
     )
-    stock = Bool(
-        False,
-        help="Grade code cells without checks by the number of points that they show when they run in the confined "
-        "kernel of the student. False: refuse them.",
+    rehearse = Bool(True, help="Refuse a release whose solution does not earn all points when it is graded.").tag(
+        config=True
+    )
+    stock = Union(
+        [Bool(), Enum(["nbgrader"])],
+        default_value=False,
+        help="Run graded code cells without checks in the student's confined kernel. True: a cell earns the number of "
+        "points that it shows. 'nbgrader': it is graded as nbgrader does, all points unless it raises an error, prints "
+        "to stderr or shows a smaller number. False: refuse such cells.",
     ).tag(config=True)
 
     def __init__(self, notebook: NotebookNode, assignment: Assignment, config: Config) -> None:
@@ -66,6 +70,7 @@ class ExecuteOutside(NotebookClient):
         self._assignment = assignment
         self._abandoned = False
         self.reports: dict[str, Report] = {}
+        self.longest: dict[str, float] = {}
 
     def abandon(self) -> None:
         """End the execution from another thread: the kernel ends, and what is left of the notebook does not run."""
@@ -180,7 +185,9 @@ class ExecuteOutside(NotebookClient):
         shown: list[NotebookNode] = []
         if exercise := self._assignment.exercises.get(name):
             try:
-                report = run_checks(exercise, self.answer_to(exercise), seed=self.seed, more=self._repairs)
+                answer = self.answer_to(exercise)
+                report = run_checks(exercise, answer, seed=self.seed, more=self._repairs)
+                self.longest[name] = answer.longest
             finally:
                 if self._conversation:
                     self._conversation.pause()
@@ -233,11 +240,12 @@ class ExecuteOutside(NotebookClient):
         return reply
 
     def _own_score(self, cell: NotebookNode) -> Result:
-        """Return what a graded cell without checks earns by its own output: the number that it shows, if it is one."""
-        points = float(cell.metadata.nbgrader.points)
+        """Return what a graded cell without checks earns by its own output."""
+        points, lenient = float(cell.metadata.nbgrader.points), self.stock == "nbgrader"
+        name = "The cell runs without an error" if lenient else "The number of points that this cell shows"
 
         def result(status: Status, message: str = "", earned: float = 0.0) -> Result:
-            return Result("The number of points that this cell shows", status, earned, points, message)
+            return Result(name, status, earned, points, message, inside=True)
 
         if self._ended:
             return result(self._ended.status, str(self._ended))
@@ -250,12 +258,18 @@ class ExecuteOutside(NotebookClient):
                 return result("error", f"It printed to stderr: {output.text[:300]}")
             if output.output_type == "execute_result":
                 shown = str(output.data.get("text/plain", ""))[:300]
-                with suppress(ValueError):
+                try:
                     earned = float(shown)
-                    if math.isfinite(earned) and 0 <= earned <= points:
-                        message = "" if earned == points else f"It showed {shown}."
-                        return result("passed" if earned == points else "wrong", message, earned)
+                except ValueError:
+                    earned = math.nan
+                if 0 <= earned <= points:
+                    message = "" if earned == points else f"It showed {shown}."
+                    return result("passed" if earned == points else "wrong", message, earned)
+                if lenient and not earned > points:  # no number, or a negative one
+                    return result("passed", earned=points)
                 return result("wrong", f"It showed {shown}, which is no number from 0 to {points:g}.")
+        if lenient:
+            return result("passed", earned=points)
         return result("wrong", f"It showed nothing; its last line must be a number from 0 to {points:g}.")
 
 

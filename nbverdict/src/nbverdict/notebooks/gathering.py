@@ -53,6 +53,12 @@ def gather(
     return work_of(assignment, notebooks, files, config)
 
 
+def files_in(folder: Path, ignored: Iterable[str]) -> dict[str, bytes]:
+    """Return the files of a folder that we trust by their paths in it, but for notebooks and what matches a pattern."""
+    found = ((path, str(path.relative_to(folder))) for path in _files(folder, [*ignored, "*.ipynb"]))
+    return {name: path.read_bytes() for path, name in found if path.is_file()}
+
+
 def work_of(
     assignment: Assignment, notebooks: Mapping[str, str], files: Mapping[str, bytes], config: Mapping[str, Any]
 ) -> Work:

@@ -156,8 +156,10 @@ def refuse_unchecked(assignment: Assignment, cells: Sequence[GradedCell], *, sto
             f'{DECLARATION} = {{"answer": "{names[0]}"}}, with the name of what students write.'
         )
     raise AssignmentError(
-        f"nobody has checks for {who}. Write {path}, or let the course grade such cells by what they show: "
-        "c.ExecuteOutside.stock = True."
+        f"nobody has checks for {who}. Write {path}, or let the notebook's own process grade such cells, in "
+        "nbgrader_config.py: c.ExecuteOutside.stock = 'nbgrader' as nbgrader does (all points unless the cell raises "
+        "an error, as where an assert fails), or True by the number of points that the cell shows (nothing, if it "
+        "shows none)."
     )
 
 

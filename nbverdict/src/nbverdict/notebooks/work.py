@@ -12,7 +12,7 @@ import platform
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Executed:
 
     notebooks: Mapping[str, str]  # name without suffix -> JSON text
     reports: Mapping[str, Report]  # by the name of the graded cell
+    longest: Mapping[str, float] = field(default_factory=dict)  # seconds of the longest call of its answer
 
 
 def execute(work: Work, processors: int = 1) -> Executed:
@@ -98,7 +99,8 @@ def _execute(work: Work, processors: int) -> Executed:
                     executor.abandon()
                 raise
     reports = {name: report for executor in executors.values() for name, report in executor.reports.items()}
-    return Executed(notebooks, reports)
+    longest = {name: seconds for executor in executors.values() for name, seconds in executor.longest.items()}
+    return Executed(notebooks, reports, longest)
 
 
 def cores() -> int:

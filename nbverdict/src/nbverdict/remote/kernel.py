@@ -115,7 +115,7 @@ class Session:
             results.append(tensor)
             return Mark(len(results) - 1, learned=True)
 
-        value = encode(result, mark)
+        value = encode(result, mark, items=asked.items)
         if results:
             self.graphs[number] = learned, results
         return protocol.Called(value, number)

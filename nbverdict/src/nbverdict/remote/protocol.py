@@ -60,6 +60,7 @@ class Call(Request, frozen=True):
 
     args: Data
     kwargs: Data
+    items: int = 0  # what is taken of an iterator that it returns, at most
 
 
 class Backward(Request, frozen=True):

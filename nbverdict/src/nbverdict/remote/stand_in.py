@@ -25,6 +25,7 @@ class KernelAnswer:
         self._left = exercise.total_seconds
         self._ended: AnswerError | None = None
         self._sent = Sent()
+        self.longest = 0.0  # seconds of the longest call
 
     @property
     def name(self) -> str:
@@ -44,8 +45,8 @@ class KernelAnswer:
                 inputs.append(value)
             return Mark((same or [len(inputs) - 1])[0], bool(getattr(value, "requires_grad", False)))
 
-        data = (encode(part, mark, sent=self._sent) for part in (args, kwargs))
-        called = self.ask(protocol.Call(self.name, *data), protocol.Called)
+        given, named = (encode(part, mark, sent=self._sent) for part in (args, kwargs))
+        called = self.ask(protocol.Call(self.name, given, named, self._exercise.items), protocol.Called)
         learned = {number: value for number, value in enumerate(inputs) if getattr(value, "requires_grad", False)}
 
         def connect(tensor: Any, result: Mark) -> Any:
@@ -80,7 +81,8 @@ class KernelAnswer:
                 self._ended = error
             raise
         finally:
-            self._left -= clock.seconds()
+            self.longest = max(self.longest, taken := clock.seconds())
+            self._left -= taken
         if isinstance(reply, protocol.Missing):
             raise AnswerError("missing", missing(self.name, reply))
         if isinstance(reply, protocol.Failed):

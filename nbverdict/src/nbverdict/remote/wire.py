@@ -1,4 +1,4 @@
-"""Values that travel between the grader and a student's kernel: tensors, arrays and plain data as JSON, never code.
+"""Values that travel between the grader and a student's kernel: plain data, arrays, tables as JSON, never code.
 
 What the grader sends has in the kernel the layout in memory that it has here: strides, and memory that several tensors
 share; what was sent before is not sent again (`Sent`). What comes from the other side is only ever read as numbers and
@@ -9,27 +9,37 @@ size is made. PyTorch is imported when a tensor arrives.
 import base64
 import functools
 import hashlib
+import itertools
+import math
 import re
 import sys
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
+from nbverdict.checks.answers import NO_ITEMS, CannotBeSentError, Unsent, bounded
+from nbverdict.remote import kinds
 from nbverdict.remote.protocol import Data, Mark
 
 MOST_BYTES = 8 << 20  # of one tensor; the largest that a check expects has 100 kB
-_DEEPEST = 6
-_MOST_PARTS = 10_000
-_MOST_TEXT = 2_000
-_MOST_IN_ALL = 200_000  # parts of one value, and of the parts of those
+_DEEPEST = 20
+_MOST_PARTS = 100_000
+_MOST_TEXT = 1 << 20  # characters
+_LONGEST_NAME = 2_000  # of a type that is all that is left of an object
+_MOST_BITS = 1 << 16  # of an integer
+_MOST_IN_ALL = 400_000  # parts of one value, and of the parts of those
 MOST_HELD = 64  # storages, and as many objects, that a kernel holds for later calls
 _MOST_KINDS = 100  # of objects that came as no more than a name
 # Of tensors that travel; NumPy has the same names for them.
 _DTYPES = frozenset(
     ("float16", "float32", "float64", "complex64", "complex128", "bool", "uint8", "int8", "int16", "int32", "int64")
 )
+
+
+_LIBRARIES = ("pandas", "scipy", "PIL", "matplotlib")  # whose values `nbverdict.remote.libraries` takes apart
+_ARRAYS = re.compile(r"[<>|=]([biuf][1248]|c8|c16|[mM]8(\[\d*(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?|[US]\d{1,5})")
 
 
 class WireError(ValueError):
@@ -86,63 +96,150 @@ class Held:
 
 
 def encode(
-    value: Any, mark: Callable[[Any], Mark | None] = _no_mark, depth: int = 0, *, sent: Sent | None = None
+    value: Any,
+    mark: Callable[[Any], Mark | None] = _no_mark,
+    *,
+    sent: Sent | None = None,
+    items: int = 0,
 ) -> Data:
     """Return a value as JSON-ready data.
 
-    `mark` numbers a tensor or an array, so that both sides can refer to it later; `sent` is given where a grader
-    encodes for a kernel. An object with a method `made_from`, one of the assignment's own values, is carried as the
-    name of its class and what it is made from. Whatever else is not a tensor, an array or plain Python data, or is too
-    large, is carried as the name of its type.
+    `mark` numbers a tensor or an array, so that both sides can refer to it later. `sent` is given where a grader
+    encodes for a kernel. `items` bounds what is taken of an iterator; without it, an iterator cannot be sent. An object
+    with a method `made_from`, one of the assignment's own values, is carried as the name of its class and what it is
+    made from.
+
+    A value that cannot be sent, or is too large, comes from a kernel as the name of its type and the reason; for a
+    kernel, CannotBeSentError is raised.
     """
-    if value is None or isinstance(value, bool):
-        return value
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        return _encode_tensor(value, mark, sent)
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf" and value.nbytes <= MOST_BYTES:
-        if sent and isinstance(value, np.ndarray) and (laid := _laid_out_array(value, sent)):
-            return {"array": value.dtype.str, **laid, "mark": mark(value)}
+    return _Encoder(mark, sent, items).encode(value, 0)
+
+
+class _Encoder(NamedTuple):
+    """How one value, with its parts, is encoded."""
+
+    mark: Callable[[Any], Mark | None]
+    sent: Sent | None
+    items: int
+
+    def encode(self, value: Any, depth: int) -> Data:
+        if value is None or isinstance(value, bool):
+            return value
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(value, torch.Tensor):
+            return self._tensor(value)
+        if isinstance(value, np.ndarray | np.generic):
+            return self._array(value, depth)
+        if type(value) in (float, int, str, bytes):
+            return self._plain(value)
+        if depth > _DEEPEST:
+            return self._unsent(value, f"it lies more than {_DEEPEST} levels deep")
+        if callable(made_from := getattr(type(value), "made_from", None)):
+            copies = self._replace(sent=None)._all(made_from(value), depth)  # made anew each time
+            return self._held(value, {"value": type(value).__name__, "parts": copies})
+        if kind := kinds.kind_of(value):
+            try:
+                parts = kind.parts(value)
+            except ValueError as error:  # it is too large
+                return self._unsent(value, str(error))
+            return {"kind": kind.name, "parts": self._all(parts, depth)}
+        if type(value).__module__.partition(".")[0] in _LIBRARIES:
+            return self._of_library(value, depth)
+        if isinstance(value, float | int | str | bytes):  # of a class of the student's own: as what it is
+            return self._plain(value)
+        if isinstance(value, tuple | list | dict):
+            if len(value) > _MOST_PARTS:
+                return self._unsent(value, f"it has more than {_MOST_PARTS:,} parts")
+            if isinstance(value, dict):
+                return {"dict": [self._all(pair, depth) for pair in value.items()]}
+            return {"tuple" if isinstance(value, tuple) else "list": self._all(value, depth)}
+        if isinstance(value, Iterator):
+            return self._iterator(value, depth)
+        return self._unsent(value)
+
+    def _all(self, parts: Iterable[Any], depth: int) -> list[Data]:
+        return [self.encode(part, depth + 1) for part in parts]
+
+    def _unsent(self, value: object, why: str = "") -> Data:
+        """Return all that is carried of a value that cannot be sent: the name of its type, and the reason."""
+        name = type(value).__name__[:_LONGEST_NAME]
+        if self.sent is not None:
+            raise CannotBeSentError(name, why)
+        return {"object": plain_text(name), "why": plain_text(why[:_LONGEST_NAME])}
+
+    def _held(self, value: object, made: dict[str, Any]) -> Data:
+        """Return a value that a kernel keeps: sent again, it is the same object there."""
+        if self.sent is None:
+            return made
+        place, known = self.sent.number(("value", id(value)), msgspec.json.encode(made), value)
+        return {"again": place} if known else {**made, "object_number": place}
+
+    def _plain(self, value: Any) -> Data:
+        if isinstance(value, float):
+            return {"float": float(value).hex()}
+        if isinstance(value, int):
+            if int(value).bit_length() > _MOST_BITS:
+                return self._unsent(value, f"it has more than {_MOST_BITS:,} bits")
+            return {"int": hex(int(value))}
+        if len(value) > _MOST_TEXT:
+            return self._unsent(value, f"it is longer than {_MOST_TEXT:,}")
+        if isinstance(value, bytes):
+            return {"bytes": base64.b64encode(value).decode()}
+        if re.search("[\ud800-\udfff]", value):
+            return {"half": base64.b64encode(value.encode("utf-16-le", "surrogatepass")).decode()}
+        return {"text": str(value)}
+
+    def _iterator(self, value: Iterator[Any], depth: int) -> Data:
+        if not self.items:
+            return self._unsent(value, NO_ITEMS)
+        taken = list(itertools.islice(value, self.items + 1))
+        return {"iterator": self._all(taken[: self.items], depth), "more": len(taken) > self.items}
+
+    def _of_library(self, value: object, depth: int) -> Data:
+        from nbverdict.remote import libraries  # here: few values are of one
+
+        if not (kind := libraries.kind_of(value)):
+            return self._unsent(value)
+        try:
+            parts = kind.parts(value)
+        except TypeError as error:  # a column of a dtype that does not travel
+            return self._unsent(value, str(error))
+        plain = _Encoder(_no_mark, None, 0)  # the parts are copies: nobody has them to be sent again
+        return self._held(value, {"kind": kind.name, "parts": plain._all(parts, depth)})
+
+    def _array(self, value: Any, depth: int) -> Data:
+        """Return an array, or a scalar of NumPy's."""
+        dtype = value.dtype
+        if isinstance(value, np.ma.MaskedArray):
+            return {"masked": self._all((np.asarray(value.data), np.ma.getmaskarray(value)), depth)}
+        if value.nbytes > MOST_BYTES:
+            return self._unsent(value, f"it has {value.nbytes:,} bytes, more than {MOST_BYTES:,}")
+        if dtype.names:
+            columns = [[name, self.encode(np.ascontiguousarray(value[name]), depth + 1)] for name in dtype.names]
+            return {"structured": columns, "shape": list(value.shape)}  # of columns, each an array
+        if dtype.kind == "O" and value.size <= _MOST_PARTS and depth < _DEEPEST:
+            return {"objects": self._all(value.flat, depth), "shape": list(value.shape)}
+        if not _ARRAYS.fullmatch(dtype.str):
+            return self._unsent(value, f"its dtype is {dtype}")
+        if not isinstance(value, np.ndarray):
+            return {"scalar": dtype.str, "shape": [], "data": base64.b64encode(value.tobytes()).decode()}
+        if self.sent and dtype.kind in "biufc" and (laid := _laid_out_array(value, self.sent)):
+            return {"array": dtype.str, **laid, "mark": self.mark(value)}
         data = base64.b64encode(value.tobytes()).decode()
-        number = mark(value) if isinstance(value, np.ndarray) else None
-        return {"array": value.dtype.str, "shape": list(value.shape), "data": data, "mark": number}
-    if isinstance(value, float):
-        return {"float": float(value).hex()}
-    if isinstance(value, int) and int(value).bit_length() <= 4096:
-        return {"int": hex(int(value))}
-    if isinstance(value, str):
-        return {"text": plain_text(value[:_MOST_TEXT])}
-    if isinstance(value, tuple | list) and depth < _DEEPEST and len(value) <= _MOST_PARTS:
-        kind = "tuple" if isinstance(value, tuple) else "list"
-        return {kind: [encode(part, mark, depth + 1, sent=sent) for part in value]}
-    if isinstance(value, dict) and depth < _DEEPEST and len(value) <= _MOST_PARTS:
-        parts = value.items()
-        return {
-            "dict": [
-                [plain_text(str(key)[:_MOST_TEXT]), encode(part, mark, depth + 1, sent=sent)] for key, part in parts
-            ]
-        }
-    if callable(made_from := getattr(type(value), "made_from", None)):
-        made = {"value": type(value).__name__, "parts": [encode(part, mark, depth + 1) for part in made_from(value)]}
-        if sent:
-            place, known = sent.number(("value", id(value)), msgspec.json.encode(made), value)
-            return {"again": place} if known else {**made, "object_number": place}
-        return made
-    return {"object": plain_text(type(value).__name__[:_MOST_TEXT])}
+        return {"array": dtype.str, "shape": list(value.shape), "data": data, "mark": self.mark(value)}
 
+    def _tensor(self, tensor: Any) -> Data:
+        import torch
 
-def _encode_tensor(tensor: Any, mark: Callable[[Any], Mark | None], sent: Sent | None) -> Data:
-    import torch
-
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    too_large = tensor.numel() * tensor.element_size() > MOST_BYTES
-    if dtype not in _DTYPES or tensor.layout != torch.strided or too_large or tensor.is_meta:
-        return {"object": f"Tensor (dtype {dtype}, shape {tuple(tensor.shape)})"}
-    if sent and (laid := _laid_out_tensor(tensor, sent)):
-        return {"tensor": dtype, **laid, "mark": mark(tensor)}
-    plain = tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
-    data = base64.b64encode(plain.tobytes()).decode()
-    return {"tensor": dtype, "shape": list(plain.shape), "data": data, "mark": mark(tensor)}
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        too_large = tensor.numel() * tensor.element_size() > MOST_BYTES
+        if dtype not in _DTYPES or tensor.layout != torch.strided or too_large or tensor.is_meta:
+            return {"object": f"Tensor (dtype {dtype}, shape {tuple(tensor.shape)})", "why": ""}
+        if self.sent and (laid := _laid_out_tensor(tensor, self.sent)):
+            return {"tensor": dtype, **laid, "mark": self.mark(tensor)}
+        plain = tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
+        data = base64.b64encode(plain.tobytes()).decode()
+        return {"tensor": dtype, "shape": list(plain.shape), "data": data, "mark": self.mark(tensor)}
 
 
 def _laid_out_tensor(tensor: Any, sent: Sent) -> dict[str, Any] | None:
@@ -249,40 +346,104 @@ def _decode(
         import torch
 
         return _replaced(torch.from_numpy(_array(data, np.dtype(data["tensor"]))), data, marked)
+    if "scalar" in data:
+        return part({"array": data["scalar"], "shape": [], "data": data["data"]})[()]
     if "array" in data:
-        array_type = np.dtype(str(data["array"])[:4])
-        if array_type.kind not in "biuf":
-            raise WireError("not an array of numbers")
-        array = _array(data, array_type)
-        return _replaced(array, data, marked) if array.ndim else array[()]
+        if not _ARRAYS.fullmatch(str(data["array"])):
+            raise WireError("not an array of numbers, text or times")
+        array = _array(data, np.dtype(str(data["array"])))
+        if array.dtype.kind == "U" and array.size and int(array.ravel().view(_code_points(array)).max()) > 0x10FFFF:
+            raise WireError("no characters")
+        return _replaced(array, data, marked)
+    if "masked" in data:
+        content, mask = map(part, data["masked"])
+        return np.ma.MaskedArray(content, mask)
+    if "structured" in data:
+        return _structured(_shape(data), [(str(name), part(one)) for name, one in data["structured"]])
+    if "objects" in data:
+        objects = np.empty(_shape(data), object)
+        for place, one in zip(range(objects.size), data["objects"], strict=True):
+            objects.flat[place] = part(one)
+        return objects
     if "float" in data:
         return float.fromhex(data["float"][:40])
     if "int" in data:
-        return int(data["int"][:1100], 16)
+        return int(data["int"][: _MOST_BITS // 4 + 3], 16)
     if "text" in data:
         return str(data["text"])[:_MOST_TEXT]
+    if "bytes" in data:
+        return base64.b64decode(data["bytes"][: 2 * _MOST_TEXT], validate=True)
+    if "half" in data:
+        return base64.b64decode(data["half"][: 4 * _MOST_TEXT], validate=True).decode("utf-16-le", "surrogatepass")
     if "value" in data and values:
-        made = values[data["value"]](*map(part, data["parts"]))
-        if held and "object_number" in data:
-            held.objects[data["object_number"]] = made
-        return made
+        return _kept(values[data["value"]](*map(part, data["parts"])), data, held)
+    if "kind" in data:
+        parts = list(map(part, data["parts"]))
+        if data["kind"] == "dataclass" and parts[0] in values:  # one of the assignment's own
+            return values[parts[0]](**dict(zip(parts[1], parts[2], strict=True)))
+        return _kept(_kind(str(data["kind"])).build(*parts), data, held)
+    if "iterator" in data:
+        return bounded(list(map(part, data["iterator"])), more=bool(data["more"]))
     if "value" in data or "object" in data:
-        name = str(data.get("object", data.get("value")))[:_MOST_TEXT]
-        return _kind(name.replace("\0", ""))()
+        name = str(data.get("object", data.get("value")))[:_LONGEST_NAME]
+        return _unsent_class(name.replace("\0", ""), str(data.get("why", ""))[:_LONGEST_NAME])()
     for kind, build in (("tuple", tuple), ("list", list)):
-        parts = data.get(kind)
-        if isinstance(parts, list) and len(parts) <= _MOST_PARTS:
-            return build(map(part, parts))
+        listed = data.get(kind)
+        if isinstance(listed, list) and len(listed) <= _MOST_PARTS:
+            return build(map(part, listed))
     pairs = data.get("dict")
     if isinstance(pairs, list) and len(pairs) <= _MOST_PARTS:
-        return {str(key): part(inner) for key, inner in pairs}
+        return {part(key): part(inner) for key, inner in pairs}
     raise WireError("not an encoded value")
 
 
+def _kept(value: Any, data: dict[str, Any], held: Held | None) -> Any:
+    if held and "object_number" in data:
+        held.objects[data["object_number"]] = value
+    return value
+
+
+def _structured(shape: list[int], columns: list[tuple[str, Any]]) -> Any:
+    """Return a structured array, or a scalar of one, from its columns."""
+    fields = []
+    for name, column in columns:
+        array = np.asarray(column)
+        if list(array.shape[: len(shape)]) != shape:
+            raise WireError("a column of another length")
+        fields.append((name, array.dtype, array.shape[len(shape) :]))
+    made = np.empty(shape, fields)
+    for name, column in columns:
+        made[name] = column
+    return made if shape else made[()]
+
+
+def _kind(name: str) -> kinds.Kind:
+    found = kinds.kind_named(name)
+    if not found and "." in name:
+        from nbverdict.remote import libraries  # here: few values are of one
+
+        found = libraries.kind_named(name)
+    if not found:
+        raise WireError(f"no kind of value is called {name[:100]!r}")
+    return found
+
+
 @functools.lru_cache(_MOST_KINDS)
-def _kind(name: str) -> type:
+def _unsent_class(name: str, why: str) -> type:
     """Return a class that is no more than its name; one takes a kilobyte, and there may be many objects."""
-    return type(name, (), {})
+    return type(name, (Unsent,), {"why": why})
+
+
+def _code_points(array: "np.ndarray[Any, Any]") -> str:
+    """Return the dtype by which the characters of an array of text are numbers."""
+    return str(array.dtype.str[0]) + "u4"
+
+
+def _shape(data: dict[str, Any]) -> list[int]:
+    shape = [int(size) for size in data["shape"]]
+    if len(shape) > 32 or any(size < 0 for size in shape) or math.prod(shape) > MOST_BYTES // 8:
+        raise WireError("an impossible shape")
+    return shape
 
 
 def _replaced(value: Any, data: dict[str, Any], marked: Callable[[Any, Mark], Any]) -> Any:
