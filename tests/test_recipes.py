@@ -1,4 +1,4 @@
-"""The recipes of docs/instructor.md, followed step by step."""
+"""The recipes of docs/instructor.md and docs/nbgrader-course.md, followed step by step."""
 
 import json
 import os
@@ -103,3 +103,68 @@ def test_the_recipe_for_a_new_exercise_of_the_lab(tmp_path):
     run([sys.executable, "-m", "nbverdict", "grade", "multiview_vae", "--json", "found.json"], lab, environment)
     found = json.loads((lab / "found.json").read_text())
     assert {submission["student"]: submission["points"] for submission in found} == expected
+
+
+def test_the_steps_of_a_course_that_has_nbgrader(tmp_path):
+    """From plain nbgrader to the same grades, to checks outside, to an adapter."""
+    page = (ROOT / "docs" / "nbgrader-course.md").read_text()
+    config, adapter = re.findall(r"```python\n(.*?)```", page, flags=re.S)
+    (tmp_path / "nbgrader_config.py").write_text(config)
+    source = tmp_path / "source" / "ps1" / "problem1.ipynb"
+    source.parent.mkdir(parents=True)
+
+    def marked(text, name, **marks):
+        cell = new_code_cell(text, id=name.replace("_", "-"))
+        usual = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
+        cell.metadata["nbgrader"] = {**usual, "grade_id": name, **marks}
+        return cell
+
+    hidden = "    ### BEGIN SOLUTION\n{}\n    ### END SOLUTION"
+    prices = "prices = pd.DataFrame({'town': ['a', 'b', 'a']})"
+    solved = new_notebook(
+        cells=[
+            new_code_cell("import pandas as pd\nfrom nbverdict import check", id="imports"),
+            marked(
+                "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION",
+                "answer",
+                solution=True,
+            ),
+            marked("assert double(2) == 4\nassert double(1) == 2", "double_test", grade=True, locked=True, points=2),
+            marked(hidden.format(prices), "table", solution=True),
+            marked("assert len(prices) == 3", "table_test", grade=True, locked=True, points=3),
+        ],
+        metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}},
+    )
+    nbformat.write(solved, source)
+
+    def words(*given):
+        done = commands.run(tmp_path, *given)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    def graded(again=False):
+        if again:
+            words("nbgrader", "db", "assignment", "remove", "ps1", "--force")
+        words("nbgrader", "generate_assignment", "ps1", "--force")
+        for student, notebook in (("ada", source), ("gus", tmp_path / "release" / "ps1" / "problem1.ipynb")):
+            shutil.copytree(notebook.parent, tmp_path / "submitted" / student / "ps1", dirs_exist_ok=True)
+        return re.findall(r"^(?:ada|gus) .*?(\S+)$", words("nbverdict", "grade", "ps1"), flags=re.M)
+
+    assert graded() == ["5/5", "0/5"]
+    said = commands.run(tmp_path, "nbverdict", "convert", "source/ps1/problem1.ipynb", "--in-place").stdout
+    assert "left: table_test: line 1: prices is not made in this cell" in said
+    assert graded() == ["5/5", "0/5"]
+    page = tmp_path / "grades" / "ps1" / "index.html"
+    assert "The points of table_test are only as good" in page.read_text()
+    # The adapter, above a graded cell whose check calls it.
+    book = nbformat.read(source, as_version=4)
+    book.cells.insert(4, marked(adapter.rstrip(), "adapter", locked=True))
+    book.cells[5].source = 'check("table_test", answer_to_question_3)'
+    nbformat.write(book, source)
+    (tmp_path / "checks" / "ps1" / "table_test.py").write_text(
+        'import pytest\n\nEXERCISE = {"answer": "answer_to_question_3"}\n\n\n@pytest.mark.points(3)\n'
+        'def test_towns(answer_to_question_3):\n    """Two in a, one in b."""\n'
+        '    assert answer_to_question_3().to_dict() == {"a": 2, "b": 1}\n'
+    )
+    assert graded(again=True) == ["5/5", "0/5"]
+    assert "only as good" not in page.read_text()

@@ -103,6 +103,17 @@ def _words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="of this machine (default: a free one)")
 
 
+@_command(
+    "convert",
+    "write check files from the assert cells of an instructor's notebook",
+    "notebooks.converting:convert",
+    of_a_course=False,
+)
+def _convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebook", metavar="NOTEBOOK", type=Path, help="COURSE/solutions/ASSIGNMENT/NAME.ipynb")
+    parser.add_argument("--in-place", action="store_true", help="also put the line that calls the check into its cell")
+
+
 @_command("new", "write a small course into a new folder, to start from", "classroom.starting:new", of_a_course=False)
 def _new(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write it; it must not exist, or be empty")

@@ -228,10 +228,26 @@ def test_a_release_with_other_notebooks_than_those_handed_in_is_refused_before_t
     before = {path.name: path.read_bytes() for path in release.iterdir()}
     nbformat.write(nbformat.v4.new_notebook(), source / "4_new.ipynb")
     said = nbgrader(course, "generate_assignment", "gauss", "--force", status=1)
-    assert "4_new: other notebooks or graded cells than in the release that 1 submissions belong to" in said
+    assert "4_new: other notebooks, or other marked cells, than in the release that 1 submissions belong to" in said
     assert {path.name: path.read_bytes() for path in release.iterdir()} == before
     (source / "4_new.ipynb").unlink()
     nbgrader(course, "generate_assignment", "gauss", "--force")
+    # nbgrader itself deletes the release before it refuses a new read-only cell, or a cell of another kind.
+    whole = (source / f"{NAME}.ipynb").read_text()
+    for change in ({"locked": True, "grade_id": "adapter"}, {"solution": True, "grade_id": "product"}):
+        book = nbformat.reads(whole, as_version=4)
+        cell = new_code_cell("pass", id="new")
+        if change["grade_id"] == "product":
+            cell = next(one for one in book.cells if one.metadata.get("nbgrader", {}).get("grade_id") == "product")
+        else:
+            book.cells.append(cell)
+        usual = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
+        cell.metadata["nbgrader"] = {**usual, **cell.metadata.get("nbgrader", {}), **change}
+        nbformat.write(book, source / f"{NAME}.ipynb")
+        said = nbgrader(course, "generate_assignment", "gauss", "--force", status=1)
+        assert f"{NAME}: other notebooks, or other marked cells," in said
+        assert (release / f"{NAME}.ipynb").read_bytes() == before[f"{NAME}.ipynb"]
+    (source / f"{NAME}.ipynb").write_text(whole)
     (source / f"{NAME}.ipynb").unlink()
     said = nbgrader(course, "generate_assignment", "gauss", "--force", status=1)
     assert f"{NAME}: other notebooks" in said

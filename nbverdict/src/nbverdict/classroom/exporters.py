@@ -70,7 +70,11 @@ def _refuse_new_cells(coursedir: CourseDirectory, assignment: str, paths: list[P
         except MissingEntry:
             return
         old = {
-            book.name: {cell.name for cell in (*book.grade_cells, *book.solution_cells, *book.task_cells)}
+            book.name: {
+                (kind, cell.name)
+                for kind in ("grade", "solution", "task", "source")
+                for cell in getattr(book, f"{kind}_cells")
+            }
             for book in known.notebooks
         }
         submissions = len(known.submissions)
@@ -79,15 +83,21 @@ def _refuse_new_cells(coursedir: CourseDirectory, assignment: str, paths: list[P
     differing = sorted(gone | {name for name in new if new[name] != old.get(name)})
     if submissions and differing:
         raise AssignmentError(
-            f"{', '.join(differing)}: other notebooks or graded cells than in the release that {submissions} "
+            f"{', '.join(differing)}: other notebooks, or other marked cells, than in the release that {submissions} "
             "submissions belong to. The release stays as it is. Give the new version a name of its own; or, to give up "
             f"everybody's grades: nbgrader db assignment remove {assignment} --force"
         )
 
 
-def _cells_of(path: Path) -> set[str]:
+def _cells_of(path: Path) -> set[tuple[str, str]]:
+    """Return the kinds and names of a notebook's cells, as nbgrader keeps them; those of the source are all of them."""
     marks = [cell.metadata.get("nbgrader", {}) for cell in nbformat.read(path, as_version=4).cells]
-    return {mark["grade_id"] for mark in marks if mark.get("grade") or mark.get("solution") or mark.get("task")}
+    return {
+        (kind, mark["grade_id"])
+        for mark in marks
+        for kind in ("grade", "solution", "task", "source")
+        if mark.get(kind) or (kind == "source" and any(map(mark.get, ("grade", "solution", "locked", "task"))))
+    }
 
 
 class SubmissionExporter(_CarefulExporter):
