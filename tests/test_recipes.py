@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
+import nbverdict
 from support import commands
 from tests.conftest import MOST, ROOT
 from tests.test_other_courses import GENERATED, NUMPY, run, scores
@@ -168,3 +169,52 @@ def test_the_steps_of_a_course_that_has_nbgrader(tmp_path):
     )
     assert graded(again=True) == ["5/5", "0/5"]
     assert "only as good" not in page.read_text()
+
+
+def small_recipes():
+    """Return the recipes under "What instructors ask for" by their titles: solution cell and check file."""
+    text = (ROOT / "docs" / "instructor.md").read_text().split("## What instructors ask for\n")[1].split("\n## ")[0]
+    return {
+        section.partition("\n")[0]: re.findall(r"```python\n(.*?)```", section, flags=re.S)
+        for section in text.split("\n### ")[1:]
+    }
+
+
+def test_each_small_recipe_earns_everything_in_the_notebook_and_outside(tmp_path, monkeypatch):
+    (tmp_path / "nbgrader_config.py").write_text(recipe("Write a new assignment")["nbgrader_config.py"])
+    checks, source = tmp_path / "checks" / "small", tmp_path / "solutions" / "small" / "1_small.ipynb"
+    checks.mkdir(parents=True)
+    source.parent.mkdir(parents=True)
+    (checks / "rates.txt").write_text("1\n3\n")
+    book = new_notebook(cells=[new_code_cell("from nbverdict import check", id="imports")])
+    names, given = [], {}
+    for title, (answer, check) in small_recipes().items():
+        (name,) = re.findall(r'EXERCISE = \{"answer": "(\w+)"', check)
+        head = "import pytest\n\nfrom nbverdict.checks.diagnosis import compare\n\n"
+        (checks / f"{name}.py").write_text(head + check)
+        points = sum(map(float, re.findall(r"points\(([\d.]+)\)", check))) * (4 if "parametrize" in check else 1)
+        solution = "### BEGIN SOLUTION\n" + answer.rstrip() + "\n### END SOLUTION"
+        blocks = {"answer": solution, "graded cell": f'check("{name}", {name})'}
+        book.cells += cells(blocks, name, points)
+        names.append(name)
+        exec(answer, given)
+        monkeypatch.chdir(source.parent)
+        report = nbverdict.check(name, given[name])
+        assert report.score == report.max_score == points, f"{title}: {report}"
+        assert nbverdict.check(name, lambda *inputs: None).score < points, title
+    nbformat.write(book, source)
+    done = commands.run(tmp_path, "nbgrader", "generate_assignment", "small")  # which grades the solution outside
+    assert done.returncode == 0, done.stderr[-3000:]
+    wrong = nbformat.read(tmp_path / "assignments" / "small" / "1_small.ipynb", as_version=4)
+    for cell in wrong.cells:
+        if cell.metadata.get("nbgrader", {}).get("solution"):
+            name = cell.metadata.nbgrader.grade_id.removesuffix("_answer")
+            cell.source = f"def {name}(*inputs):\n    return None"
+    (tmp_path / "submitted" / "ada" / "small").mkdir(parents=True)
+    nbformat.write(wrong, tmp_path / "submitted" / "ada" / "small" / "1_small.ipynb")
+    done = commands.run(tmp_path, "nbverdict", "grade", "small", "--json", "found.json")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (found,) = json.loads((tmp_path / "found.json").read_text())
+    for outcome in found["outcomes"]:
+        assert outcome["points"] < outcome["max_points"]
+        assert all(check["judged"] for check in outcome["checks"]), outcome

@@ -21,10 +21,14 @@ def test_a_comparison_names_an_entry_that_is_not_tolerated(got, right, named):
     assert f"differs most: {named}" in str(raised.value)
 
 
-def cause_of(got, right, **how):
+def finding(got, right, **how):
     with pytest.raises(Wrong) as raised:
         compare("x", got, right, **{"cause": "unknown", "hint": "hint", **how})
-    return raised.value.finding.cause
+    return raised.value.finding
+
+
+def cause_of(got, right, **how):
+    return finding(got, right, **how).cause
 
 
 def test_a_cause_is_named_where_one_mistake_fits_and_where_it_is_confirmed():
@@ -59,3 +63,43 @@ def test_what_is_no_number_or_nearly_zero_has_a_tolerance():
 )
 def test_a_value_is_described_by_its_kind(value, described):
     assert describe(value) == described
+
+
+def test_a_text_is_compared_line_by_line():
+    compare("x", "a\nb", "a\nb", cause="", hint="")
+    found = finding("a\nc\n", "a\nb\n")
+    assert (found.expected, found.got, found.where) == (
+        "line 2 of x: 'b\\n'",
+        "line 2 of x: 'c\\n'",
+        "line 2 of x",
+    )
+    assert finding("a", "a\nb").got == "line 1 of x: 'a'"
+    assert cause_of("a  b", "a b\n") == "only spaces or line breaks differ"
+    assert cause_of("Ada", "ada") == "only capital and small letters differ"
+    assert cause_of(None, "ada").startswith("nothing is returned; print shows")
+    assert cause_of("adda", "ada", mistakes=[Mistake("twice d", "", "adda")]) == "twice d"
+
+
+def test_other_values_are_compared_part_by_part():
+    compare("x", {1: {2}, "a": [3]}, {1: {2}, "a": [3]}, cause="", hint="")
+    compare("x", {"a": [0.1 + 0.2, "b"]}, {"a": [0.3, "b"]}, cause="", hint="")
+    found = finding({1: 2, "a": "c"}, {1: 2, "a": "b"})
+    assert (found.expected, found.where) == ("x = {1: 2, 'a': 'b'}", "x['a']")
+    assert finding({}, {"a": "b"}).where == "x['a']"
+    assert finding({"a": "b", "c": 1}, {"a": "b"}).where == "x['c']"
+    assert finding(["a", "b"], ["a"]).where == "x: 2 items, not 1"
+    assert cause_of([("a", 1)], {"a": "b"}) == "the result is no dict"
+    assert cause_of({"b"}, {"a"}) == "unknown"
+    assert cause_of({"a": np.zeros(2)}, {"a": np.ones(2), "b": "c"}) == "unknown"
+
+
+def test_tables_are_compared_as_pandas_does():
+    pd = pytest.importorskip("pandas", reason="pandas is not installed")
+    table = pd.DataFrame({"a": [1, None]})
+    compare("x", table * (1 + 1e-9), table, cause="", hint="")
+    zeros = Mistake("zeros for gaps", "", table.fillna(0))
+    assert cause_of(table.fillna(0), table, mistakes=[zeros]) == "zeros for gaps"
+    assert 'column name="a"' in finding(table.fillna(0), table).where
+    assert cause_of(table["a"], table) == "the result is no DataFrame"
+    compare("x", table["a"], table["a"], cause="", hint="")
+    compare("x", table.columns, table.columns, cause="", hint="")

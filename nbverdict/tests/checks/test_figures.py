@@ -2,6 +2,7 @@
 
 import pytest
 
+from nbverdict.checks.diagnosis import Wrong
 from nbverdict.checks.figures import Drawn, seen
 
 Figure = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed").Figure
@@ -29,5 +30,5 @@ def test_lines_bars_points_and_pictures_are_described():
 
 
 def test_what_is_no_plot_is_refused():
-    with pytest.raises(TypeError, match="not int"):
+    with pytest.raises(Wrong, match="the result is no plot"):
         seen(3)

@@ -8,6 +8,11 @@ import pytest
 import torch
 
 from nbverdict import check
+from nbverdict.checks.answers import AnswerError, error_class, named_error
+from nbverdict.checks.assignments import find_exercise
+from nbverdict.checks.runner import run_checks
+from nbverdict.remote.stand_in import KernelAnswer
+from support.asking import asking
 from support.classes import EACH
 from support.functions import averaged, right
 
@@ -56,3 +61,48 @@ def test_the_checks_add_up_to_the_points_of_the_cell(exercise):
     report = check(exercise, None)
     assert report.max_score == EACH[exercise]
     assert len({result.name for result in report.results}) == len(report.results)
+
+
+CHECK = """
+import pytest
+EXERCISE = {{"answer": "root"}}
+
+
+@pytest.mark.points(1)
+def test_it(root):
+    {line}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "answer", "status", "message"),
+    [
+        ("with pytest.raises(ValueError, match='below'): root(-1)", lambda x: int("below"), "passed", ""),
+        ("with pytest.raises(ValueError): root(-1)", lambda x: 1, "wrong", "no ValueError is raised"),
+        ("with pytest.raises(KeyError): root(-1)", lambda x: int("x"), "error", "root raised ValueError"),
+        ("assert root.printed(3) == '3\\n'", print, "passed", ""),
+        ("assert len(root(3)) == 1", lambda x: None, "wrong", "nothing is returned"),
+        ("assert len(root(3)) == 1", lambda x: 3, "error", "The check could not judge"),
+    ],
+)
+def test_what_checks_do_in_plain_python_is_told_in_words(tmp_path, monkeypatch, line, answer, status, message):
+    (tmp_path / "checks" / "own").mkdir(parents=True)
+    (tmp_path / "checks" / "own" / "root.py").write_text(CHECK.format(line=line))
+    monkeypatch.chdir(tmp_path)
+    here = check("root", answer).results[0]
+    exercise = find_exercise("root")
+    there = run_checks(exercise, KernelAnswer(exercise, asking({"root": answer}))).results[0]
+    assert here.status == there.status == status
+    assert message in here.message
+    assert message in there.message
+    assert here.judged == there.judged == ("could not judge" not in message)
+
+
+def test_an_exception_of_a_students_own_class_is_caught_by_its_builtin_base():
+    class TooCold(ValueError):
+        pass
+
+    assert named_error(TooCold("x")) == ("builtins", "ValueError")
+    assert issubclass(error_class("builtins", "ValueError"), ValueError)
+    for module, name in (("builtins", "KeyboardInterrupt"), ("nbverdict.checks.diagnosis", "Wrong"), ("os", "system")):
+        assert error_class(module, name) is AnswerError

@@ -1,6 +1,8 @@
 """Answers as the checks see them: something to call that either returns a result or raises `AnswerError`."""
 
 import difflib
+import functools
+import io
 import linecache
 import pickle
 import signal
@@ -10,7 +12,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from itertools import islice
 from pathlib import Path
 from types import FrameType, FunctionType
@@ -39,6 +41,36 @@ class AnswerError(Exception):
         self.status: Status = status
         self.written = written
         self.judged = judged
+
+
+# Packages whose own exceptions a check may ask for; any other counts as the builtin exception that it derives from.
+_KNOWN = frozenset(sys.stdlib_module_names) | {"numpy", "pandas", "scipy", "torch"}
+
+
+def named_error(error: BaseException) -> tuple[str, str]:
+    """Return module and name of the class by which a check may catch what an answer raised."""
+    for kind in type(error).__mro__:
+        if kind.__module__.partition(".")[0] in _KNOWN and kind.__module__ != "__main__":
+            return kind.__module__, kind.__qualname__
+    return "builtins", "Exception"
+
+
+@functools.lru_cache(256)
+def error_class(module: str, name: str) -> type[AnswerError]:
+    """Return the class of the AnswerError for an answer that raised such an exception: it is one of these, too.
+
+    So `pytest.raises(ValueError)` catches it. A name that means no exception here, or one that ends this process, gives
+    AnswerError itself; nothing is imported for it.
+    """
+    kind: Any = sys.modules.get(module) if module.partition(".")[0] in _KNOWN else None
+    for part in name.split("."):
+        kind = getattr(kind, part, None)
+    if not isinstance(kind, type) or not issubclass(kind, Exception | SystemExit) or kind is Exception:
+        return AnswerError
+    try:
+        return type(kind.__name__, (AnswerError, kind), {"__module__": __name__})
+    except TypeError:  # its instances are laid out in another way
+        return AnswerError
 
 
 class CannotBeSentError(AnswerError, AttributeError, TypeError):
@@ -105,7 +137,13 @@ class Answer(Protocol):
     `AnswerError` where the student's own code does not end with a result.
     """
 
+    returned_none: bool  # whether its last call returned None
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def printed(self, *args: Any, **kwargs: Any) -> str:
+        """Return what a call prints."""
+        ...
 
 
 NO_ITEMS = 'unless its check says how many items it takes: EXERCISE = {..., "items": 100}'
@@ -125,14 +163,23 @@ class LocalAnswer:
         self._exercise = exercise
         self._answer = answer
         self._timed_out = False
+        self.returned_none = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not callable(self._answer):
             raise AnswerError("error", not_callable(self._exercise.answer, self._answer))
         result = self._guard(self._answer, *args, **kwargs)
+        self.returned_none = result is None
         if isinstance(result, Iterator) and not self._exercise.constructs:
             return self._taken(result)
         return _LocalObject(result, self._guard) if self._exercise.constructs else result
+
+    def printed(self, *args: Any, **kwargs: Any) -> str:
+        """Return what a call of the answer prints."""
+        said = io.StringIO()
+        with redirect_stdout(said):
+            self(*args, **kwargs)
+        return said.getvalue()
 
     def _taken(self, items: Iterator[Any]) -> Iterator[Any]:
         """Return an iterator as a check has it in grading: with as many items as it takes."""
@@ -153,7 +200,7 @@ class LocalAnswer:
             raise AnswerError("timeout", too_long(name, seconds)) from None
         except (Exception, SystemExit) as error:
             message = explain(name, error, self._exercise.checks.parent)
-            raise AnswerError("error", message, written=not unwritten(error)) from None
+            raise error_class(*named_error(error))("error", message, written=not unwritten(error)) from None
 
 
 class _LocalObject:

@@ -325,9 +325,15 @@ def compare(
     If `got` equals the value of a mistake, that mistake names the cause. If mistakes with different causes fit, these
     inputs cannot tell them apart, and none of them does. `expected` may be another result of the same answer.
 
+    Texts are compared line by line; dictionaries, lists, dates and other values part by part; tables of pandas as its
+    own `testing` does. Numbers in them have the default tolerance.
+
     A single number may equal the value of a mistake by coincidence. `confirm` is then called with the cause, and
     returns whether it also explains the results of other inputs.
     """
+    if (compare_as := _other_kind(expected)) is not None:
+        compare_as(what, got, expected, cause, hint, mistakes)
+        return
     right = _numbers(expected)
     try:
         found = _numbers(got if got is not None else "")
@@ -374,6 +380,110 @@ def compare(
         expected=f"{entry} = {right[place]:.6g}",
         got=f"{entry} = {found[place]:.6g}",
         where=f"{entry}, {difference} (tolerance {allowed[place]:.1g})",
+        cause=cause,
+        hint=hint,
+    )
+
+
+def _other_kind(expected: Any) -> Callable[..., None] | None:
+    """Return what compares a value that is not made of numbers; None for numbers."""
+    if isinstance(expected, str):
+        return _compare_text
+    if _is_tensor(expected) or isinstance(expected, int | float):
+        return None
+    if _tables(expected):
+        return _compare_value
+    try:
+        _numbers(expected)
+    except (TypeError, ValueError):
+        return _compare_value
+    return None
+
+
+def _tables(value: object) -> Callable[..., None] | None:
+    """Return pandas' own comparison for a table, a column or an index; None for anything else."""
+    if type(value).__module__.partition(".")[0] != "pandas":
+        return None
+    import pandas as pd
+
+    kinds = {"frame": pd.DataFrame, "series": pd.Series, "index": pd.Index}
+    name = next((name for name, kind in kinds.items() if isinstance(value, kind)), "")
+    return getattr(pd.testing, f"assert_{name}_equal", None)
+
+
+def _difference(one: Any, two: Any) -> str | None:
+    """Return where two values of any kind differ, as text that may be empty; None if they do not.
+
+    Numbers have the tolerance of `same`, wherever they are.
+    """
+    if compare_tables := _tables(two):
+        try:
+            exact = {"exact": False} if type(two).__name__.endswith("Index") else {"check_dtype": False}
+            compare_tables(one, two, rtol=1e-4, atol=1e-5, **exact)
+        except AssertionError as error:
+            return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())[:300]
+        return None
+    if isinstance(two, dict) and isinstance(one, dict):
+        for key in (*two, *(key for key in one if key not in two)):
+            if key not in one or key not in two or _difference(one[key], two[key]) is not None:
+                return f"[{key!r}]"
+        return None
+    if isinstance(two, list | tuple) and isinstance(one, list | tuple):
+        places = (i for i, pair in enumerate(zip(one, two, strict=False)) if _difference(*pair) is not None)
+        if len(one) != len(two):
+            return f": {len(one)} items, not {len(two)}"
+        place = next(places, None)
+        return None if place is None else f"[{place}]"
+    if (
+        _is_tensor(two)
+        or isinstance(two, np.ndarray)
+        or (isinstance(two, int | float) and isinstance(one, int | float))
+    ):
+        return None if same(one, two) else ""
+    return None if one == two else ""
+
+
+def _named(got: Any, mistakes: Iterable[Mistake], cause: str, hint: str) -> tuple[str, str]:
+    """Return cause and hint of the one mistake whose value this is, else those that are given."""
+    fitting = {mistake.cause: mistake.hint for mistake in mistakes if _difference(got, mistake.value) is None}
+    return next(iter(fitting.items())) if len(fitting) == 1 else (cause, hint)
+
+
+def _compare_text(what: str, got: Any, expected: str, cause: str, hint: str, mistakes: Iterable[Mistake]) -> None:
+    if got == expected:
+        return
+    if not isinstance(got, str):
+        raise Wrong(
+            expected=f"{what} as text",
+            got=describe(got),
+            cause="nothing is returned; print shows a value, and return gives it back"
+            if got is None
+            else f"the result is of type {type(got).__name__}, not text",
+            hint=hint,
+        )
+    lines = [text.splitlines(keepends=True) or [""] for text in (expected, got)]
+    place = next((i for i, pair in enumerate(zip(*lines, strict=False)) if pair[0] != pair[1]), min(map(len, lines)))
+    wanted, found = (repr(text[place])[:200] if place < len(text) else "no such line" for text in lines)
+    cause, hint = _named(got, mistakes, cause, hint)
+    if got.split() == expected.split():
+        cause, hint = "only spaces or line breaks differ", "Compare both texts with repr(), which shows them."
+    elif got.casefold() == expected.casefold():
+        cause, hint = "only capital and small letters differ", "Read the exercise once more, letter by letter."
+    where = f"line {place + 1} of {what}"
+    raise Wrong(expected=f"{where}: {wanted}", got=f"{where}: {found}", where=where, cause=cause, hint=hint)
+
+
+def _compare_value(what: str, got: Any, expected: Any, cause: str, hint: str, mistakes: Iterable[Mistake]) -> None:
+    name = type(expected).__name__
+    if type(got).__name__ != name:
+        raise Wrong(expected=f"{what} as {name}", got=describe(got), cause=f"the result is no {name}", hint=hint)
+    if (where := _difference(got, expected)) is None:
+        return
+    cause, hint = _named(got, mistakes, cause, hint)
+    raise Wrong(
+        expected=f"{what} = {expected!r:.500}",
+        got=f"{what} = {got!r:.500}",
+        where=f"{what}{where}" if where.startswith(("[", ":")) else where,
         cause=cause,
         hint=hint,
     )

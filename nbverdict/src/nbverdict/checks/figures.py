@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from nbverdict.checks.diagnosis import Wrong, describe
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -78,7 +80,7 @@ class Figure:
 def seen(plot: Any) -> Figure | Axes:
     """Return what a check may ask of a figure or of axes, whether they are matplotlib's or described already.
 
-    Raises TypeError for anything else.
+    Raises Wrong for anything else.
     """
     if isinstance(plot, Figure | Axes):
         return plot
@@ -90,7 +92,12 @@ def seen(plot: Any) -> Figure | Axes:
             return Figure.of(plot)
         if isinstance(plot, TheirAxes):
             return Axes.of(plot)
-    raise TypeError(f"a figure or axes of matplotlib are wanted, not {type(plot).__name__}")
+    raise Wrong(
+        expected="a figure or axes of matplotlib",
+        got=describe(plot),
+        cause="the result is no plot",
+        hint="Return the figure, or the axes, that you draw in.",
+    )
 
 
 def _numbers(values: Any) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import io
 import itertools
+import re
 import secrets
 import sys
 import threading
@@ -132,9 +133,33 @@ def result_of(check: Check, exercise: Exercise, answer: Answer, seed: int) -> Re
     except AssertionError as error:
         return check.result("wrong", _assertion(error, exercise))
     except BaseException as error:
+        if known := _no_result(error, answer) or _not_raised(error):
+            return check.result("wrong", str(known), finding=known.finding)
         message = f"The check could not judge this answer ({type(error).__name__}: {error})."
         return check.result("error", message, judged=False)
     return check.result("passed")
+
+
+def _no_result(error: BaseException, answer: Answer) -> Wrong | None:
+    """Return what is wrong where a check failed on the None that an answer returned; None if it did not."""
+    if not answer.returned_none or not isinstance(error, TypeError | AttributeError) or "NoneType" not in str(error):
+        return None
+    cause = "nothing is returned; print shows a value, and return gives it back"
+    return Wrong(expected="a result", got="None", cause=cause, hint="End the function with a line that says return.")
+
+
+def _not_raised(error: BaseException) -> Wrong | None:
+    """Return what is wrong where `pytest.raises` in a check, or `pytest.fail`, failed; None for another error."""
+    pytest: Any = sys.modules.get("pytest")
+    if not pytest or not isinstance(error, pytest.fail.Exception):
+        return None
+    found = re.fullmatch(r"DID NOT RAISE (?:<class ')?(?:\w+\.)*(\w+)(?:'>)?", str(error))
+    if not found:
+        return Wrong(expected="what the check asks for", got=str(error), cause=str(error), hint="See the exercise.")
+    name = found[1]
+    return Wrong(
+        expected=f"{name} is raised", got="no exception", cause=f"no {name} is raised", hint=f"raise {name}(...)"
+    )
 
 
 def _assertion(error: AssertionError, exercise: Exercise) -> str:

@@ -4,18 +4,19 @@ Nothing is decided here, and nothing from here is trusted: the student's code ma
 is read by `nbverdict.remote.stand_in`, in the grader's process.
 """
 
+import io
 import itertools
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import zmq
 from IPython import get_ipython
 
-from nbverdict.checks.answers import explain, items_of, nearest, not_callable, unwritten, usual_settings
+from nbverdict.checks.answers import explain, items_of, named_error, nearest, not_callable, unwritten, usual_settings
 from nbverdict.remote import protocol
 from nbverdict.remote.protocol import Mark, Reply, Request
 from nbverdict.remote.wire import Held, decode, encode, plain_text
@@ -76,7 +77,7 @@ class Session:
             with usual_settings():
                 return _WORK[type(asked)](self, answer, asked)
         except BaseException as error:  # an interrupt too: the grader knows whether it sent one
-            return protocol.Failed(plain_text(explain(name, error)), unwritten=unwritten(error))
+            return protocol.Failed(plain_text(explain(name, error)), unwritten(error), named_error(error))
 
     def construct(self, answer: Any, asked: protocol.Construct) -> Reply:
         """Call the answer and keep what it made here."""
@@ -105,6 +106,11 @@ class Session:
             return inputs[mark.number]
 
         args, kwargs = (decode(data, keep, values=self.values, held=self.held) for data in (asked.args, asked.kwargs))
+        if asked.printed:
+            said = io.StringIO()
+            with redirect_stdout(said):
+                answer(*args, **kwargs)
+            return protocol.Called(encode(said.getvalue()), next(self._numbers))
         result = answer(*args, **kwargs)
         number = next(self._numbers)
         results: list[Any] = []

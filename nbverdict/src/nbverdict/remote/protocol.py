@@ -61,6 +61,7 @@ class Call(Request, frozen=True):
     args: Data
     kwargs: Data
     items: int = 0  # what is taken of an iterator that it returns, at most
+    printed: bool = False  # what it prints is asked for, not what it returns
 
 
 class Backward(Request, frozen=True):
@@ -120,6 +121,7 @@ class Failed(Reply, frozen=True):
 
     error: str
     unwritten: bool = False  # it was what a released stub raises
+    raised: tuple[str, str] = ("", "")  # module and name of the exception's class, or of one that it derives from
 
 
 ANY_REQUEST = Construct | Length | Items | Call | Backward

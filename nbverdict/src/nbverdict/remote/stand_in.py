@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from nbverdict.checks.answers import AnswerError, not_run
+from nbverdict.checks.answers import AnswerError, error_class, not_run
 from nbverdict.checks.assignments import Exercise
 from nbverdict.clock import Clock
 from nbverdict.remote import protocol
@@ -26,6 +26,7 @@ class KernelAnswer:
         self._ended: AnswerError | None = None
         self._sent = Sent()
         self.longest = 0.0  # seconds of the longest call
+        self.returned_none = False
 
     @property
     def name(self) -> str:
@@ -56,8 +57,19 @@ class KernelAnswer:
                 return tensor.requires_grad_()
             return carried(tensor, lambda gradient: self._gradients(called.call, result, gradient, learned), learned)
 
+        self.returned_none = called.value is None
         with self.reading():
             return decode(called.value, connect)
+
+    def printed(self, *args: Any, **kwargs: Any) -> str:
+        """Return what a call of the answer prints."""
+        given, named = (encode(part, sent=self._sent) for part in (args, kwargs))
+        called = self.ask(protocol.Call(self.name, given, named, printed=True), protocol.Called)
+        with self.reading():
+            text = decode(called.value)
+            if not isinstance(text, str):
+                raise TypeError
+        return text
 
     def ask(self, request: Request, wanted: type[Wanted]) -> Wanted:
         """Ask the kernel; raise AnswerError for whatever comes back that is not a reply of the wanted kind."""
@@ -86,7 +98,7 @@ class KernelAnswer:
         if isinstance(reply, protocol.Missing):
             raise AnswerError("missing", missing(self.name, reply))
         if isinstance(reply, protocol.Failed):
-            raise AnswerError("error", reply.error[:2000], written=not reply.unwritten)
+            raise error_class(*reply.raised)("error", reply.error[:2000], written=not reply.unwritten)
         return reply
 
     def _gradients(self, call: int, result: Mark, gradient: Any, learned: Iterable[int]) -> list[Any]:
