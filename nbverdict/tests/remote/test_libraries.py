@@ -111,6 +111,11 @@ def test_a_column_that_does_not_travel_is_named():
         there_and_back(table).dropna()
 
 
+def test_a_cell_that_does_not_travel_is_named_where_a_check_sends_it():
+    with pytest.raises(CannotBeSentError, match="A function cannot be sent"):
+        encode(pd.DataFrame({"a": [lambda: 1]}), sent=Sent())
+
+
 @pytest.mark.parametrize("form", ["csr_array", "csc_matrix", "coo_array", "dok_array"])
 def test_a_sparse_matrix_comes_back(form):
     sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed")

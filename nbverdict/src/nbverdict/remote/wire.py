@@ -112,7 +112,7 @@ def encode(
     A value that cannot be sent, or is too large, comes from a kernel as the name of its type and the reason; for a
     kernel, CannotBeSentError is raised.
     """
-    return _Encoder(mark, sent, items).encode(value, 0)
+    return _Encoder(mark, sent, items, refuses=sent is not None).encode(value, 0)
 
 
 class _Encoder(NamedTuple):
@@ -121,6 +121,7 @@ class _Encoder(NamedTuple):
     mark: Callable[[Any], Mark | None]
     sent: Sent | None
     items: int
+    refuses: bool  # raise an error for a value that cannot be sent
 
     def encode(self, value: Any, depth: int) -> Data:
         if value is None or isinstance(value, bool):
@@ -163,7 +164,7 @@ class _Encoder(NamedTuple):
     def _unsent(self, value: object, why: str = "") -> Data:
         """Return all that is carried of a value that cannot be sent: the name of its type, and the reason."""
         name = type(value).__name__[:_LONGEST_NAME]
-        if self.sent is not None:
+        if self.refuses:
             raise CannotBeSentError(name, why)
         return {"object": plain_text(name), "why": plain_text(why[:_LONGEST_NAME])}
 
@@ -204,8 +205,8 @@ class _Encoder(NamedTuple):
             parts = kind.parts(value)
         except TypeError as error:  # a column of a dtype that does not travel
             return self._unsent(value, str(error))
-        plain = _Encoder(_no_mark, None, 0)  # the parts are copies: nobody has them to be sent again
-        return self._held(value, {"kind": kind.name, "parts": plain._all(parts, depth)})
+        copies = self._replace(mark=_no_mark, sent=None)._all(parts, depth)  # made anew each time
+        return self._held(value, {"kind": kind.name, "parts": copies})
 
     def _array(self, value: Any, depth: int) -> Data:
         """Return an array, or a scalar of NumPy's."""
