@@ -13,13 +13,18 @@ from support.commands import nbgrader
 
 # nbgrader 0.9 adds rows in an order that newer SQLAlchemy releases warn about.
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type:sqlalchemy.exc.SAWarning")
-PLAIN = 'c = get_config()\nc.CourseDirectory.course_id = "plain"\n'
+PLAIN = """c = get_config()
+c.CourseDirectory.course_id = "plain"
+c.Execute.timeout = 4
+c.Execute.interrupt_on_timeout = True
+"""
 OURS = """from nbverdict.configuration import configure
 
 c = get_config()
 configure(c)
 c.CourseDirectory.course_id = "plain"
 c.ExecuteOutside.stock = "nbgrader"
+c.Execute.timeout = 4
 """
 # Usual kinds of graded cell, each for the function `double`.
 CELLS = {
@@ -44,6 +49,7 @@ ANSWERS = {
     "numbers": "def double(x):\n    return float(x) * 2",
     "broken": "def double(x)\n    return 2 * x",
     "prints": "def double(x):\n    print('calling')\n    return x + x",
+    "slow": "def double(x):\n    while x == 3:\n        pass\n    return x + x",
 }
 
 
@@ -99,3 +105,20 @@ def test_each_usual_cell_earns_what_plain_nbgrader_gives_at_both_doors(tmp_path)
     assert points(stock) == wanted
     page = (ours / "grades" / "ps" / "index.html").read_text()
     assert "are only as good as the student's own process" in page
+
+
+def test_an_assert_without_words_says_its_line(tmp_path):
+    ours = course_with(tmp_path / "ours", OURS)
+    said = commands.run(ours, "nbverdict", "grade", "ps", "--student", "constant").stdout
+    assert "AssertionError in the line assert double(0) == 0" in said
+
+
+def test_an_option_on_the_command_line_is_read_as_what_it_is(tmp_path):
+    folder = course_with(tmp_path / "ours", OURS)
+    book = nbformat.read(folder / "source" / "ps" / "one.ipynb", as_version=4)
+    book.cells[0].source = book.cells[0].source.replace("2 * x", "3 * x")
+    nbformat.write(book, folder / "source" / "ps" / "one.ipynb")
+    shutil.rmtree(folder / "submitted")
+    words = ("generate_assignment", "ps", "--force")
+    assert "the solution does not earn all points" in nbgrader(folder, *words, status=1)
+    nbgrader(folder, *words, "--ExecuteOutside.rehearse=False")

@@ -17,6 +17,7 @@ from nbverdict.configuration import (
 from nbverdict.confinement.layers import Confinement
 from nbverdict.confinement.provisioner import ConfinedProvisioner, start_warm
 from nbverdict.imports import import_all
+from nbverdict.notebooks.execute import option
 from nbverdict.notebooks.locating import unusable
 from nbverdict.notebooks.refusing import refuse_other_checkout, refuse_unknown
 from nbverdict.notebooks.release import assignment_of, refuse_unchecked
@@ -88,7 +89,7 @@ class AssignmentRun:
         try:
             self.assignment = assignment_of(Path(course.coursedir.root), assignment_name)
             self.cells = graded_cells(course.coursedir, assignment_name)
-            refuse_unchecked(self.assignment, self.cells, stock=bool(course.config.ExecuteOutside.get("stock")))
+            refuse_unchecked(self.assignment, self.cells, stock=bool(option(course.config, "stock")))
         except AssignmentError as error:
             raise CourseError(str(error)) from None
 

@@ -15,6 +15,7 @@ from nbverdict.checks.assignments import AssignmentError
 from nbverdict.classroom.nbgrader import ConfinedAutograde, adopt
 from nbverdict.classroom.releases import graded_cells
 from nbverdict.configuration import ConfigurationError
+from nbverdict.notebooks.execute import option
 from nbverdict.notebooks.refusing import refuse_other_checkout, refuse_unknown
 from nbverdict.notebooks.rehearsal import refuse_unsolved
 from nbverdict.notebooks.release import GradedCell, assignment_of, graded_cells_of, refuse_mistaken, refuse_unchecked
@@ -30,7 +31,7 @@ class _CarefulExporter(NotebookExporter):
         try:
             refuse_unknown(self._converter.config)
             refuse_other_checkout(Path(coursedir.root))
-            self._refuse(coursedir, coursedir.assignment_id, bool(self._converter.config.ExecuteOutside.get("stock")))
+            self._refuse(coursedir, coursedir.assignment_id, bool(option(self._converter.config, "stock")))
         except (AssignmentError, ConfigurationError) as error:
             self._converter.log.error("%s", error)
             raise NbGraderException(str(error)) from None

@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from traitlets import Bool, Enum, Integer, Union
 from traitlets.config import Config
+from traitlets.config.loader import DeferredConfig
 
 from nbverdict.checks.answers import AnswerError
 from nbverdict.checks.assignments import Assignment, AssignmentError, Exercise
@@ -30,6 +31,9 @@ from nbverdict.remote.protocol import Reply, Request
 from nbverdict.remote.stand_in import KernelAnswer, missing
 
 MOST_WRITTEN = 4 << 20  # characters of one display that is not text, as nbformat writes it: a line for each entry
+
+
+_MOST_TIMEOUTS = 5  # cells of a notebook that may run out of time, where nbgrader's rules hold
 
 
 class ExecuteOutside(NotebookClient):
@@ -98,7 +102,7 @@ class ExecuteOutside(NotebookClient):
         # Why nothing of this notebook runs any more.
         self._ended: AnswerError | None = AnswerError(*state["refused"]) if "refused" in state else None
         self._lost: KernelLostError | None = None
-        self._out_of_time, self._first_error = False, ""
+        self._out_of_time, self._timeouts, self._first_error = False, 0, ""
         self._unreadable: list[tuple[str, str]] = []  # the source of a cell that is no Python, and why
         self.reports = {}
         graded = [
@@ -174,7 +178,9 @@ class ExecuteOutside(NotebookClient):
                 where = f" in line {line.rstrip(')')}: {what.rpartition(' (')[0]}" if line else f": {output.evalue}"
                 self._unreadable.append((cell.source, where))
             if output.get("ename") == self.error_on_timeout["ename"] and not self._out_of_time:
-                self._out_of_time = True
+                self._timeouts += 1
+                # nbgrader goes on with the next cell; one that runs out of time again and again is given up.
+                self._out_of_time = self.stock != "nbgrader" or self._timeouts >= _MOST_TIMEOUTS
                 if self._conversation:
                     self._conversation.rouse()
                     self._ended = self._ended or self._conversation.ended
@@ -239,6 +245,17 @@ class ExecuteOutside(NotebookClient):
             return protocol.Failed(f"{reason}\n{reply.error}")  # the first line is shown as the cause
         return reply
 
+    def _raised(self, output: NotebookNode) -> str:
+        """Return what a cell raised: the line where it did if that says more, and what stopped an earlier cell."""
+        text = f"{output.ename}: {output.evalue}"[:300]
+        if not output.evalue:
+            plain = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(map(str, output.get("traceback", [])))[:20_000])
+            lines = re.findall(r"^-+> *\d+ (.*)$", plain, flags=re.MULTILINE)
+            text = f"{output.ename} in the line {lines[-1].strip()[:200]}" if lines else output.ename
+        if self._first_error and not text.startswith(self._first_error[:100]):
+            text += f". An earlier cell stopped with {self._first_error}"
+        return text
+
     def _own_score(self, cell: NotebookNode) -> Result:
         """Return what a graded cell without checks earns by its own output."""
         points, lenient = float(cell.metadata.nbgrader.points), self.stock == "nbgrader"
@@ -253,7 +270,7 @@ class ExecuteOutside(NotebookClient):
             return result("timeout", "This cell, or one before it, ran out of time.")
         for output in cell.outputs:
             if output.output_type == "error":
-                return result("error", f"{output.ename}: {output.evalue}"[:300])
+                return result("error", self._raised(output))
             if output.output_type == "stream" and output.name == "stderr":
                 return result("error", f"It printed to stderr: {output.text[:300]}")
             if output.output_type == "execute_result":
@@ -271,6 +288,13 @@ class ExecuteOutside(NotebookClient):
         if lenient:
             return result("passed", earned=points)
         return result("wrong", f"It showed nothing; its last line must be a number from 0 to {points:g}.")
+
+
+def option(config: Config, name: str) -> Any:
+    """Return an option of ExecuteOutside; on a command line it is still text, of which traitlets makes its value."""
+    trait = ExecuteOutside.class_traits()[name]
+    value = config.ExecuteOutside.get(name, trait.default())
+    return value.get_value(trait) if isinstance(value, DeferredConfig) else value
 
 
 def _options(config: Config) -> Config:

@@ -10,6 +10,7 @@ from traitlets.config import Config
 
 from nbverdict.configuration import IGNORED, course_configuration
 from nbverdict.confinement.provisioner import ConfinedProvisioner
+from nbverdict.notebooks.execute import option
 from nbverdict.notebooks.gathering import gather
 from nbverdict.notebooks.locating import locate
 from nbverdict.notebooks.refusing import refuse_other_checkout, refuse_unknown
@@ -52,7 +53,7 @@ def judge(
         config.ExecuteOutside.seed = seed
     releases = read_releases(folder)
     found, cells = assignment_of(course, folder.name), graded_cells_in(releases)
-    refuse_unchecked(found, cells, stock=bool(config.ExecuteOutside.get("stock")))
+    refuse_unchecked(found, cells, stock=bool(option(config, "stock")))
     names, limits = config.CourseDirectory, ConfinedProvisioner(config=config).confinement.limits
     with _as_folder(submission, releases) as handed_in:
         located = locate(handed_in, releases)

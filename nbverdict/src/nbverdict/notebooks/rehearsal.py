@@ -14,6 +14,7 @@ from traitlets.config import Config
 from nbverdict.checks.assignments import Assignment, AssignmentError
 from nbverdict.checks.report import Report
 from nbverdict.confinement.layers import ConfinementError
+from nbverdict.notebooks.execute import option
 from nbverdict.notebooks.gathering import files_in, work_of
 from nbverdict.notebooks.release import graded_cells_of, with_ids
 from nbverdict.notebooks.work import Executed, cores, execute
@@ -37,7 +38,7 @@ def refuse_unsolved(
                 f"{name}.ipynb is a notebook in {language}, and only those in Python are graded. Choose a Python "
                 "kernel in Jupyter (Kernel, Change Kernel), or leave its cells ungraded."
             )
-    if not graded or not config.ExecuteOutside.get("rehearse", True):
+    if not graded or not option(config, "rehearse"):
         return
     texts = {name: nbformat.writes(with_ids(book)) for name, book in graded.items()}
     try:
