@@ -572,7 +572,10 @@ def compare_loss(
         if answer is None:
             return True
         others = needed(draw(torch.Generator().manual_seed(3), batch=7), present)
-        one = LossParts(*(p.detach().double() for p in call(answer, **others, beta=beta, svhn_weight=svhn_weight)))
+        try:
+            one = LossParts(*(p.detach().double() for p in call(answer, **others, beta=beta, svhn_weight=svhn_weight)))
+        except (Wrong, AnswerError):
+            return False
         return any(m.cause + only == fits and same(one.loss, m.value) for m in loss_mistakes(one, beta, svhn_weight))
 
     named = [mistake._replace(cause=mistake.cause + only) for mistake in mistakes]

@@ -90,6 +90,8 @@ def test_other_values_are_compared_part_by_part():
     assert finding(["a", "b"], ["a"]).where == "x: 2 items, not 1"
     assert cause_of([("a", 1)], {"a": "b"}) == "the result is no dict"
     assert cause_of({"b"}, {"a"}) == "unknown"
+    assert finding({"a": np.zeros(2)}, {"a": "b"}).where == "x['a']"
+    assert finding({"a": "b"}, {"a": np.zeros(2)}).where == "x['a']"
     assert cause_of({"a": np.zeros(2)}, {"a": np.ones(2), "b": "c"}) == "unknown"
 
 

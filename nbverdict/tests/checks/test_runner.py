@@ -1,5 +1,7 @@
 """The checks of an exercise are run, whatever they find."""
 
+import builtins
+import json
 import os
 import subprocess
 import sys
@@ -106,3 +108,12 @@ def test_an_exception_of_a_students_own_class_is_caught_by_its_builtin_base():
     assert issubclass(error_class("builtins", "ValueError"), ValueError)
     for module, name in (("builtins", "KeyboardInterrupt"), ("nbverdict.checks.diagnosis", "Wrong"), ("os", "system")):
         assert error_class(module, name) is AnswerError
+
+
+def test_an_exception_of_any_kind_keeps_its_message():
+    kinds = [kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    for kind in (*kinds, json.JSONDecodeError, subprocess.CalledProcessError):
+        made = error_class(kind.__module__, kind.__qualname__)("error", "f raised it", written=False)
+        assert (str(made), made.status, made.written) == ("f raised it", "error", False), kind
+    assert issubclass(error_class("builtins", "UnicodeDecodeError"), UnicodeDecodeError)
+    assert issubclass(error_class("json.decoder", "JSONDecodeError"), ValueError)

@@ -111,6 +111,9 @@ def test_an_assert_without_words_says_its_line(tmp_path):
     ours = course_with(tmp_path / "ours", OURS)
     said = commands.run(ours, "nbverdict", "grade", "ps", "--student", "constant").stdout
     assert "AssertionError in the line assert double(0) == 0" in said
+    assert "An earlier cell" not in said  # a graded cell that fails is no reason for the next one to
+    said = commands.run(ours, "nbverdict", "grade", "ps", "--student", "broken").stdout
+    assert "NameError: name 'double' is not defined. An earlier cell stopped with SyntaxError" in said
 
 
 def test_an_option_on_the_command_line_is_read_as_what_it_is(tmp_path):

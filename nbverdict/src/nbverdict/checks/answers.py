@@ -37,10 +37,14 @@ class AnswerError(Exception):
     """
 
     def __init__(self, status: Status, message: str, *, written: bool = True, judged: bool = True) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)  # not that of another base, which may want other arguments
+        self.message = message
         self.status: Status = status
         self.written = written
         self.judged = judged
+
+    def __str__(self) -> str:
+        return self.message
 
 
 # Packages whose own exceptions a check may ask for; any other counts as the builtin exception that it derives from.
@@ -64,13 +68,15 @@ def error_class(module: str, name: str) -> type[AnswerError]:
     """
     kind: Any = sys.modules.get(module) if module.partition(".")[0] in _KNOWN else None
     for part in name.split("."):
-        kind = getattr(kind, part, None)
+        kind = getattr(kind, "__dict__", {}).get(part)  # an attribute of a module may import another
     if not isinstance(kind, type) or not issubclass(kind, Exception | SystemExit) or kind is Exception:
         return AnswerError
     try:
-        return type(kind.__name__, (AnswerError, kind), {"__module__": __name__})
-    except TypeError:  # its instances are laid out in another way
+        made: Any = type(kind.__name__, (AnswerError, kind), {"__module__": __name__})
+        made("error", "")
+    except Exception:  # its instances are laid out in another way, or made of something else than a text
         return AnswerError
+    return made  # type: ignore[no-any-return]
 
 
 class CannotBeSentError(AnswerError, AttributeError, TypeError):
@@ -166,9 +172,7 @@ class LocalAnswer:
         self.returned_none = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not callable(self._answer):
-            raise AnswerError("error", not_callable(self._exercise.answer, self._answer))
-        result = self._guard(self._answer, *args, **kwargs)
+        result = self._result(*args, **kwargs)
         self.returned_none = result is None
         if isinstance(result, Iterator) and not self._exercise.constructs:
             return self._taken(result)
@@ -178,8 +182,13 @@ class LocalAnswer:
         """Return what a call of the answer prints."""
         said = io.StringIO()
         with redirect_stdout(said):
-            self(*args, **kwargs)
+            self._result(*args, **kwargs)
         return said.getvalue()
+
+    def _result(self, *args: Any, **kwargs: Any) -> Any:
+        if not callable(self._answer):
+            raise AnswerError("error", not_callable(self._exercise.answer, self._answer))
+        return self._guard(self._answer, *args, **kwargs)
 
     def _taken(self, items: Iterator[Any]) -> Iterator[Any]:
         """Return an iterator as a check has it in grading: with as many items as it takes."""

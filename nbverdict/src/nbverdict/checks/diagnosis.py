@@ -272,6 +272,7 @@ def describe(value: object) -> str:
 
 
 NAN = "the result is not a number (nan): the logarithm of a negative number, 0 / 0, or infinity minus infinity"
+RETURNED_NOTHING = "nothing is returned; print shows a value, and return gives it back"
 NAN_HINT = "Print each value of your formula for small inputs, and look for the first nan."
 
 
@@ -434,13 +435,14 @@ def _difference(one: Any, two: Any) -> str | None:
             return f": {len(one)} items, not {len(two)}"
         place = next(places, None)
         return None if place is None else f"[{place}]"
-    if (
-        _is_tensor(two)
-        or isinstance(two, np.ndarray)
-        or (isinstance(two, int | float) and isinstance(one, int | float))
-    ):
-        return None if same(one, two) else ""
-    return None if one == two else ""
+    numbers = isinstance(two, int | float) and isinstance(one, int | float)
+    try:
+        equal = same(one, two) if numbers or _is_tensor(two) or isinstance(two, np.ndarray) else bool(one == two)
+    except CannotBeSentError:
+        raise
+    except (TypeError, ValueError):  # values of two kinds, such as an array and a text
+        equal = False
+    return None if equal else ""
 
 
 def _named(got: Any, mistakes: Iterable[Mistake], cause: str, hint: str) -> tuple[str, str]:
@@ -456,9 +458,7 @@ def _compare_text(what: str, got: Any, expected: str, cause: str, hint: str, mis
         raise Wrong(
             expected=f"{what} as text",
             got=describe(got),
-            cause="nothing is returned; print shows a value, and return gives it back"
-            if got is None
-            else f"the result is of type {type(got).__name__}, not text",
+            cause=RETURNED_NOTHING if got is None else f"the result is of type {type(got).__name__}, not text",
             hint=hint,
         )
     lines = [text.splitlines(keepends=True) or [""] for text in (expected, got)]

@@ -24,7 +24,7 @@ import numpy as np
 
 from nbverdict.checks.answers import Answer, AnswerError, LocalAnswer, usual_settings
 from nbverdict.checks.assignments import AssignmentError, Exercise, find_exercise
-from nbverdict.checks.diagnosis import Wrong
+from nbverdict.checks.diagnosis import RETURNED_NOTHING, Wrong
 from nbverdict.checks.report import Report, Result, Status, plain
 
 if TYPE_CHECKING:
@@ -144,8 +144,8 @@ def _no_result(error: BaseException, answer: Answer) -> Wrong | None:
     """Return what is wrong where a check failed on the None that an answer returned; None if it did not."""
     if not answer.returned_none or not isinstance(error, TypeError | AttributeError) or "NoneType" not in str(error):
         return None
-    cause = "nothing is returned; print shows a value, and return gives it back"
-    return Wrong(expected="a result", got="None", cause=cause, hint="End the function with a line that says return.")
+    hint = "End the function with a line that says return."
+    return Wrong(expected="a result", got="None", cause=RETURNED_NOTHING, hint=hint)
 
 
 def _not_raised(error: BaseException) -> Wrong | None:

@@ -171,7 +171,7 @@ class ExecuteOutside(NotebookClient):
             cell.outputs = [*cell.get("outputs", []), new_output("stream", text=f"{self._ended}\n")]
         # Keep the first error for the reports, and see whether the kernel is still of use after a timeout.
         for output in cell.get("outputs", []):
-            if output.output_type == "error" and not self._first_error:
+            if output.output_type == "error" and not self._first_error and not is_graded_code(cell):
                 self._first_error = f"{output.ename}: {output.evalue}"[:300] if output.evalue else output.ename
             if output.output_type == "error" and output.ename in ("SyntaxError", "IndentationError", "TabError"):
                 what, _, line = str(output.evalue)[:300].rpartition(", line ")
