@@ -1,11 +1,8 @@
 """The configuration of the lab's own course."""
 
-import os
-
-import psutil
 from traitlets.config.loader import PyFileConfigLoader
 
-from nbverdict.confinement.warm import Warm
+from support.kernels import expect_nothing_runs
 from tests.conftest import ROOT
 
 
@@ -17,13 +14,4 @@ def test_what_every_cell_imports_can_be_imported_ahead_and_runs_nothing(tmp_path
     preload = config.ConfinedProvisioner.preload
     assert config.ExecuteOutside.everything
     assert {"torch", "torch._dynamo", "sklearn.manifold"} <= set(preload)
-    warm = Warm(preload, {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "HOME": "/nonexistent", "MPLCONFIGDIR": "/tmp"})
-    warm.start()
-    process = psutil.Process(warm._process.pid)
-    try:
-        warm.fork({"log": os.devnull}).wait()  # it has imported everything before it forks
-        assert process.num_threads() == 1
-        assert process.children() == []
-    finally:
-        warm.close()
-    assert warm._process.returncode == 0
+    expect_nothing_runs(preload)

@@ -11,9 +11,8 @@ import pytest
 from nbverdict.confinement import provisioner
 from nbverdict.confinement.guard import _end
 from nbverdict.confinement.layers import obstacles
-from nbverdict.confinement.warm import Warm
 from nbverdict.remote.conversation import KernelLostError, refuse_lost
-from support.kernels import MODES, Kernel, named
+from support.kernels import MODES, Kernel, expect_nothing_runs, named
 
 PRELOAD = ["torch", "numpy", "matplotlib.pyplot", "sklearn.manifold"]
 
@@ -145,17 +144,7 @@ os.kill(os.getpid(), 9)
 
 
 def test_the_warm_process_runs_nothing_and_ends_with_the_grader():
-    env = {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "HOME": "/nonexistent", "MPLCONFIGDIR": "/tmp"}
-    warm = Warm(PRELOAD, env)
-    warm.start()
-    process = psutil.Process(warm._process.pid)
-    try:
-        warm.fork({"log": os.devnull}).wait()  # it has imported everything before it forks
-        assert process.num_threads() == 1
-        assert process.children() == []
-    finally:
-        warm.close()
-    assert warm._process.returncode == 0
+    expect_nothing_runs(PRELOAD)
     command = [sys.executable, "-c", SCRIPT]
     pid = int(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     for _ in range(50):
@@ -163,9 +152,6 @@ def test_the_warm_process_runs_nothing_and_ends_with_the_grader():
             return
         time.sleep(0.2)
     pytest.fail("the warm process outlived its grader")
-
-
-# --- clocks ----------------------------------------------------------------------------------------------------------
 
 
 def test_of_a_huge_log_only_the_end_is_read(tmp_path):

@@ -12,6 +12,8 @@ import psutil
 from jupyter_client.manager import KernelManager
 from traitlets.config import Config
 
+from nbverdict.confinement.warm import Warm
+
 MODES = {
     "bubblewrap": ("bubblewrap", "landlock", "seccomp", "uid"),
     "unshare": ("unshare", "landlock", "seccomp", "uid"),
@@ -80,3 +82,17 @@ def opens(place: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def expect_nothing_runs(preload: list[str]) -> None:
+    """Expect of a warm process with these modules that it runs no thread and no process, and ends with its owner."""
+    warm = Warm(preload, {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "HOME": "/nonexistent", "MPLCONFIGDIR": "/tmp"})
+    warm.start()
+    process = psutil.Process(warm._process.pid)
+    try:
+        warm.fork({"log": os.devnull}).wait()  # it has imported everything before it forks
+        assert process.num_threads() == 1
+        assert process.children() == []
+    finally:
+        warm.close()
+    assert warm._process.returncode == 0
